@@ -1,7 +1,7 @@
 """Measures the structure of the code: sizes of modules, circles of imports, paths through it.
 
     python tools/house.py           prints the measures
-    python tools/house.py --paths   also counts the modules that two kinds of tests enter
+    python tools/house.py --paths   also counts what tests enter, and what a plain async test calls
 
 The first needs only the standard library; the second needs aldente as installed for its tests.
 """
@@ -130,6 +130,24 @@ def measures(folder: Path) -> Iterator[str]:
         for to in {to for to, _ in imports_of(module, modules)}:
             importers[to] += 1
     yield f"modules with one importer: {sum(number == 1 for number in importers.values())}"
+    naming = sorted(files_that_name_rules(modules).values())
+    yield f"files that name a rule: median {statistics.median(naming):g}, at most {naming[-1]}"
+
+
+def files_that_name_rules(modules: Mapping[str, Module]) -> dict[str, int]:
+    """For each rule of aldente, how many modules name it, its own and the table among them."""
+    rules = [
+        str(row.args[0].value)
+        for row in ast.walk(modules["aldente._rules"].tree)
+        if isinstance(row, ast.Call)
+        and ast.unparse(row.func) == "RuleRow"
+        and isinstance(row.args[0], ast.Constant)
+    ]
+    named = [
+        {node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant)}
+        for module in modules.values()
+    ]
+    return {rule: sum(rule in constants for constants in named) for rule in rules}
 
 
 # A test that passes, with a fixture and a finding, and an explored test that fails.
@@ -178,21 +196,56 @@ def pytest_unconfigure():
 """
 
 
+# Many tests, as the first ones prepare what the others find done.
+PLAIN = "\n".join(f"async def test_{number}():\n    pass\n" for number in range(25))
+
+_COUNTER_OF_CALLS = """
+import json, sys
+import pytest
+entered, begun = [], []
+def see(frame, event, argument):
+    if event == "call" and frame.f_globals.get("__name__", "").startswith("aldente"):
+        entered.append(frame.f_globals["__name__"])
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart():
+    begun.append(None)
+    if len(begun) == 20:
+        sys.setprofile(see)
+    elif len(begun) == 21:
+        sys.setprofile(None)
+        with open("entered.json", "w") as file:
+            json.dump([len(entered), len(set(entered))], file)
+"""
+
+
 def paths() -> Iterator[str]:
-    """How many modules some tests enter, from the start of pytest to its end."""
+    """How many modules some tests enter, from the start of pytest to its end; calls of one test."""
     for words, test in PATHS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "test_it.py").write_text(_dedented(test))
-            Path(folder, "counter.py").write_text(_COUNTER)
-            subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-p", "counter", "-p", "no:cacheprovider"],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([folder, *sys.path])},
-                stdout=subprocess.DEVNULL,
-                check=False,
-            )
-            entered, called = json.loads(Path(folder, "entered.json").read_text())
+        entered, called = _counted(_dedented(test), _COUNTER)
         yield f"modules entered by {words}: {entered}; those with a function called: {called}"
+    calls, entered = _counted(PLAIN, _COUNTER_OF_CALLS)
+    yield f"calls for a plain async test, once others have run: {calls}, in {entered} modules"
+
+
+def _counted(test: str, counter: str) -> tuple[int, int]:
+    """Two numbers that a plugin counts in a run of a test module, with no plugin but aldente."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "test_it.py").write_text(test)
+        Path(folder, "counter.py").write_text(counter)
+        options = ["-q", "-p", "aldente._plugin", "-p", "counter", "-p", "no:cacheprovider"]
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *options],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([folder, *sys.path]),
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            },
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+        first, second = json.loads(Path(folder, "entered.json").read_text())
+    return first, second
 
 
 def _dedented(text: str) -> str:

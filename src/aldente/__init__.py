@@ -21,7 +21,8 @@ A map of the code, from the bottom up; imports go downward only:
     The private names that aldente relies on, and the Pythons on which they were checked; the only
     module that touches private names of the standard library, except asyncio's.
 ``_imports``
-    Resolves lazy imports, and acts as soon as a library is imported.
+    Resolves lazy imports, acts as soon as a library is imported, and imports aldente's own modules
+    past pytest's hook.
 ``_own_errors``
     Keeps errors in aldente's own watching away from the code that it watches.
 ``_doubles``
@@ -69,18 +70,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from aldente import _system as _system
+from aldente import errors
 from aldente._version import __version__
-from aldente.errors import (
-    AldenteError,
-    DeadlockError,
-    FixtureCancelled,
-    FixtureEnded,
-    FixtureYieldError,
-    ImpossibleLoopScope,
-    InvalidSetting,
-    PhaseTimeout,
-    RunningLoopError,
-)
 
 if TYPE_CHECKING:
     from aldente._doubles.assertions import assert_order, assert_overlap
@@ -110,86 +101,23 @@ if TYPE_CHECKING:
     from aldente._simulation.network_api import Connection, Network, network
     from aldente._simulation.streams import stream_pair
     from aldente._virtual_time.clock import Clock
-    from aldente.errors import (
-        BlockedEnd,
-        DoubleMisused,
-        EndlessTimeError,
-        FailedElsewhere,
-        FoundInRun,
-        HostCrashed,
-        InvalidToken,
-        InvariantBroken,
-        LivelockError,
-        MissingExtra,
-        NeverTrue,
-        NoAnswer,
-        NoMoreAnswers,
-        NoSuchModule,
-        NoSuchTarget,
-        NotAtomic,
-        NotHeld,
-        NotJudged,
-        NotLinearizable,
-        NotSerializable,
-        NotSimulated,
-        OutsideSimulation,
-        PatchedElsewhere,
-        RealTimeError,
-        ReplayMismatch,
-        StuckShutdown,
-        StuckTasks,
-        SyncDouble,
-        UnsupportedPython,
-        UnusableState,
-        WorkersFailed,
-    )
+    from aldente.errors import *  # noqa: F403 # as `errors.__all__` says
 
 # The modules of names that need pytest or asyncio, which are imported on first use.
 _HOMES = {
-    "BlockedEnd": "aldente.errors",
     "Call": "aldente._doubles.calls",
     "Connection": "aldente._simulation.network_api",
     "Clock": "aldente._virtual_time.clock",
     "Double": "aldente._doubles.double",
-    "DoubleMisused": "aldente.errors",
     "Doubles": "aldente._doubles.collection",
-    "EndlessTimeError": "aldente.errors",
     "Exploration": "aldente._explore.result",
-    "FailedElsewhere": "aldente.errors",
     "Failure": "aldente._explore.result",
-    "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
     "History": "aldente._histories.history",
     "Host": "aldente._simulation.host_api",
-    "HostCrashed": "aldente.errors",
-    "InvalidToken": "aldente.errors",
-    "InvariantBroken": "aldente.errors",
-    "LivelockError": "aldente.errors",
-    "MissingExtra": "aldente.errors",
     "Network": "aldente._simulation.network_api",
-    "NeverTrue": "aldente.errors",
-    "NoAnswer": "aldente.errors",
-    "NoMoreAnswers": "aldente.errors",
-    "NoSuchModule": "aldente.errors",
-    "NoSuchTarget": "aldente.errors",
-    "NotAtomic": "aldente.errors",
-    "NotHeld": "aldente.errors",
-    "NotJudged": "aldente.errors",
-    "NotLinearizable": "aldente.errors",
-    "NotSerializable": "aldente.errors",
-    "NotSimulated": "aldente.errors",
     "Operation": "aldente._histories.operations",
-    "OutsideSimulation": "aldente.errors",
-    "PatchedElsewhere": "aldente.errors",
-    "RealTimeError": "aldente.errors",
-    "ReplayMismatch": "aldente.errors",
-    "StuckShutdown": "aldente.errors",
-    "StuckTasks": "aldente.errors",
-    "SyncDouble": "aldente.errors",
     "Transaction": "aldente._histories.operations",
-    "UnsupportedPython": "aldente.errors",
-    "UnusableState": "aldente.errors",
-    "WorkersFailed": "aldente.errors",
     "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.assertions",
     "assert_overlap": "aldente._doubles.assertions",
@@ -219,66 +147,30 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in errors.__all__:
+        home: Any = errors
+    elif name in _HOMES:
+        home = importlib.import_module(_HOMES[name])
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    value = globals()[name] = getattr(home, name)
     return value
 
 
 __all__ = [
-    "AldenteError",
-    "BlockedEnd",
     "Call",
     "Clock",
     "Connection",
-    "DeadlockError",
     "Double",
-    "DoubleMisused",
     "Doubles",
-    "EndlessTimeError",
     "Exploration",
-    "FailedElsewhere",
     "Failure",
-    "FixtureCancelled",
-    "FixtureEnded",
-    "FixtureYieldError",
-    "FoundInRun",
     "Gate",
     "History",
     "Host",
-    "HostCrashed",
-    "ImpossibleLoopScope",
-    "InvalidSetting",
-    "InvalidToken",
-    "InvariantBroken",
-    "LivelockError",
-    "MissingExtra",
     "Network",
-    "NeverTrue",
-    "NoAnswer",
-    "NoMoreAnswers",
-    "NoSuchModule",
-    "NoSuchTarget",
-    "NotAtomic",
-    "NotHeld",
-    "NotJudged",
-    "NotLinearizable",
-    "NotSerializable",
-    "NotSimulated",
     "Operation",
-    "OutsideSimulation",
-    "PatchedElsewhere",
-    "PhaseTimeout",
-    "RealTimeError",
-    "ReplayMismatch",
-    "RunningLoopError",
-    "StuckShutdown",
-    "StuckTasks",
-    "SyncDouble",
     "Transaction",
-    "UnsupportedPython",
-    "UnusableState",
-    "WorkersFailed",
     "__version__",
     "allow",
     "assert_order",
@@ -306,3 +198,4 @@ __all__ = [
     "timeout",
     "virtual_time",
 ]
+__all__ += errors.__all__

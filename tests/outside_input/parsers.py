@@ -19,7 +19,7 @@ from aldente._command_line import commands
 from aldente._explore import progress_json
 from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, StopFile, needed_by
 from aldente._explore.result import Exploration
-from aldente._explore.sharded_search import Plan, Progress, ShardedSearch
+from aldente._explore.sharded_search import SearchPlan, SearchProgress, ShardedSearch
 from aldente._explore.soak_state import Soak, SoakState
 from aldente._records import Finding, SourcePlace
 from aldente._schedules import Schedule
@@ -160,7 +160,7 @@ _FOUND = Finding(
 )
 
 
-def progress() -> Progress:
+def progress() -> SearchProgress:
     """Progress that has something of all that it may have."""
     exploration = Exploration(
         90, 80, exhausted=False, escaped="threads", coverage="some", faults={"loss": 2}
@@ -172,7 +172,7 @@ def progress() -> Progress:
     failed = FailedRun(SCHEDULES[1], 5, "Traceback ...", True, ("small", 2.5, "still running"))
     covered = Covered(Shared(schedules, {2**63: 0b10010, 7: 2}))
     result = BatchResult(exploration, array.array("q"), failed, schedules, findings=(_FOUND,))
-    return Progress(
+    return SearchProgress(
         (3, 1),
         exploration,
         {1: Shared(), 2: covered.shared()},
@@ -222,7 +222,7 @@ class States:
         assert progress_json.of_progress(again) == told
         assert kept.seconds + kept.progress.runs >= 0
         kept.progress.failure = None
-        plan = Plan(2, 200, "auto", 0, looks_for_races=False)
+        plan = SearchPlan(2, 200, "auto", 0, looks_for_races=False)
         search = ShardedSearch(
             plan, _submit, progress=kept.progress, is_soak=True, folder=self._state.folder
         )

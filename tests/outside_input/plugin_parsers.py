@@ -60,19 +60,19 @@ _VALUES = {
 }
 
 
-def _value_of(option: option_table.Option) -> str:
+def _value_of(option: option_table.OptionRow) -> str:
     given = _VALUES.get(option.key or "", _VALUES.get(option.flag or ""))
     return "file.json" if given is None else given
 
 
-def _make_text(option: option_table.Option, random: Random) -> str:
+def _make_text(option: option_table.OptionRow, random: Random) -> str:
     if random.random() < 0.3:
         return inputs.odd_text(random)
     return inputs.changed_text(_value_of(option), random)
 
 
 # An option, the name under which it is given, and its value.
-_Setting = tuple[option_table.Option, str, Any]
+_Setting = tuple[option_table.OptionRow, str, Any]
 
 # The options that set something.
 PARSED = tuple(option for option in option_table.OPTIONS if option.setting is not None)

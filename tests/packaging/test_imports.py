@@ -37,7 +37,7 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.pytest_asyncio.plugin",
     "aldente._plugin.pytest_compat",
     "aldente._plugin.session",
-    "aldente._plugin.own_imports",
+    "aldente._imports",
     "aldente._rules",
     "aldente._rules.coroutine_origins",
     "aldente._rules.leaked_thread",

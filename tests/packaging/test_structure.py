@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,29 +12,39 @@ import aldente
 import house
 
 SOURCE = Path(aldente.__file__).parent
-MODULES = house.modules_of(SOURCE)
-PACKAGES = [name for name, module in MODULES.items() if module.is_package]
+PACKAGES = [path.parent for path in sorted(SOURCE.rglob("__init__.py"))]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_map_of_a_package(package: str) -> None:
+# Not while the tests are collected: that is done by each process that runs a part of them.
+@pytest.fixture(scope="module")
+def modules() -> dict[str, house.Module]:
+    """All modules of aldente, by their full names."""
+    return house.modules_of(SOURCE)
+
+
+@pytest.mark.parametrize(
+    "package", [".".join(path.relative_to(SOURCE.parent).parts) for path in PACKAGES]
+)
+def test_the_map_of_a_package(modules: dict[str, house.Module], package: str) -> None:
     """The docstring of a package names each of its modules, and nothing that is not there."""
-    text = ast.get_docstring(MODULES[package].tree) or ""
+    text = ast.get_docstring(modules[package].tree) or ""
     named = {
         name
         for line in text.splitlines()
         if re.fullmatch(r"``\w+``(, ``\w+``)*,?", line)
         for name in re.findall(r"``(\w+)``", line)
     }
-    there = {name.rpartition(".")[2] for name in MODULES if name.rpartition(".")[0] == package}
+    there = {name.rpartition(".")[2] for name in modules if name.rpartition(".")[0] == package}
     assert named == there or package.endswith("blocking_call")
     assert all(f"``{name}``" in text for name in there)
 
 
 @pytest.mark.parametrize("kinds", house.KINDS_OF_IMPORTS)
-def test_no_circle_of_imports(kinds: frozenset[house.Kind]) -> None:
+def test_no_circle_of_imports(
+    modules: dict[str, house.Module], kinds: frozenset[house.Kind]
+) -> None:
     """No module needs itself: at import time, by an import inside a function, or for types only."""
-    assert house.circles(MODULES, kinds) == []
+    assert house.circles(modules, kinds) == []
 
 
 def test_a_circle_is_found(tmp_path: Path) -> None:
@@ -62,10 +71,16 @@ _CIRCLE = {
 _CIRCLE["a"] += "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.c import f\n"
 
 
-def _small() -> Iterator[str]:
-    yield from (name for name, module in MODULES.items() if module.lines > house.MOST_LINES)
+def test_one_name_for_one_class(modules: dict[str, house.Module]) -> None:
+    """No two classes have one name, so that a name says which class it is, in whatever file."""
+    homes: dict[str, list[str]] = {}
+    for name, module in modules.items():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
-def test_no_module_is_too_long() -> None:
+def test_no_module_is_too_long(modules: dict[str, house.Module]) -> None:
     """A module has at most 500 lines."""
-    assert list(_small()) == []
+    assert [name for name, each in modules.items() if each.lines > house.MOST_LINES] == []

@@ -146,7 +146,7 @@ def lines_about(result: pytest.RunResult) -> list[str]:
         ),
         ("aldente._rules.leaked_task.find", "looking for tasks that are left pending"),
         (
-            "aldente._rules.leaked_asyncgen.Watch.find",
+            "aldente._rules.leaked_asyncgen.AsyncGeneratorWatch.find",
             "looking for async generators that are left",
         ),
         (
@@ -154,15 +154,15 @@ def lines_about(result: pytest.RunResult) -> list[str]:
             "noting where an async generator is iterated",
         ),
         ("aldente._rules.nested_loop._users_call", "noting where a loop is made by hand"),
-        ("aldente._rules.slow_step.Watch.look", "looking at a running loop"),
-        ("aldente._rules.slow_step.Watch.on_run_end", "looking for slow steps"),
+        ("aldente._rules.slow_step.StepWatch.look", "looking at a running loop"),
+        ("aldente._rules.slow_step.StepWatch.on_run_end", "looking for slow steps"),
         ("aldente._rules.blocking_call.report.finding_of", "reporting a blocking call"),
         (
             "aldente._rules.never_awaited._call_of_double",
             "looking at a coroutine that was dropped",
         ),
         ("aldente._rules.leaked_thread._users_place", "noting where a thread is started"),
-        ("aldente._rules.leaked_thread.Watch.end_test", "looking at what a test left behind"),
+        ("aldente._rules.leaked_thread.ThreadWatch.end_test", "looking at what a test left behind"),
         ("aldente._rules.dropped_managers._maker", "noting where a context manager is made"),
         (
             "aldente._rules.dropped_managers._finding",
@@ -264,7 +264,7 @@ def test_what_tests_take_away(run_project: RunProject) -> None:
 def test_an_error_while_undoing(run_project: RunProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told as any other, and the run ends as it would have."""
     with monkeypatch.context() as patches:
-        patches.setattr("aldente._rules.never_awaited.Watch._forget_mocks", fail)
+        patches.setattr("aldente._rules.never_awaited.CoroutineWatch._forget_mocks", fail)
         result = run_project(test_it="async def test_it():\n    pass")
     result.assert_outcomes(passed=1, warnings=1)
     assert result.ret == 0

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aldente._plugin import own_imports
+from aldente import _imports
 from tests.plugin.conftest import RunProject
 from tests.plugin.test_without_warnings import EVERYTHING
 
@@ -35,14 +35,14 @@ async def test_it():
 
 def test_it_finds_nothing_else() -> None:
     """What has a name that only begins like aldente's is somebody else's."""
-    assert own_imports.OwnModules.find_spec("aldente_more") is None
-    assert own_imports.OwnModules.find_spec("json") is None
+    assert _imports.OwnModules.find_spec("aldente_more") is None
+    assert _imports.OwnModules.find_spec("json") is None
 
 
 def test_once_is_enough() -> None:
     """A plugin that is loaded again adds no second finder."""
-    own_imports.find_first()
-    assert sys.meta_path.count(own_imports.OwnModules) == 1
+    _imports.find_first()
+    assert sys.meta_path.count(_imports.OwnModules) == 1
 
 
 LAZY = pytest.mark.skipif(

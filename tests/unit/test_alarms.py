@@ -19,15 +19,15 @@ has_timers = pytest.mark.skipif(
 @pytest.fixture(
     params=["RegularAlarm", pytest.param("TimerAlarm", marks=has_timers)],
 )
-def alarm(request: pytest.FixtureRequest) -> Iterator[watchdog.Alarm]:
+def alarm(request: pytest.FixtureRequest) -> Iterator[watchdog.ThreadAlarm]:
     """An alarm of each kind; nobody waits for it yet."""
     kind = getattr(watchdog, request.param)
-    alarm: watchdog.Alarm = kind()
+    alarm: watchdog.ThreadAlarm = kind()
     yield alarm
     alarm.close()
 
 
-def test_it_rings_when_a_run_has_gone_on(alarm: watchdog.Alarm) -> None:
+def test_it_rings_when_a_run_has_gone_on(alarm: watchdog.ThreadAlarm) -> None:
     """Not before the interval is over."""
     before = time.monotonic()
     assert alarm.expect(is_only=True)
@@ -35,7 +35,7 @@ def test_it_rings_when_a_run_has_gone_on(alarm: watchdog.Alarm) -> None:
     assert time.monotonic() - before >= watchdog.INTERVAL
 
 
-def test_it_rings_again(alarm: watchdog.Alarm) -> None:
+def test_it_rings_again(alarm: watchdog.ThreadAlarm) -> None:
     """After another interval, as often as it is asked to."""
     for _ in range(3):
         before = time.monotonic()
@@ -44,7 +44,7 @@ def test_it_rings_again(alarm: watchdog.Alarm) -> None:
         assert time.monotonic() - before >= watchdog.INTERVAL
 
 
-def test_it_rings_when_it_is_stopped(alarm: watchdog.Alarm) -> None:
+def test_it_rings_when_it_is_stopped(alarm: watchdog.ThreadAlarm) -> None:
     """Although nothing has been expected."""
     assert alarm.stop()
     alarm.wait()

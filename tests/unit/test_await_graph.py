@@ -17,7 +17,7 @@ import pytest
 
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.inspection import exits_among
-from aldente._diagnosis.waits import AwaitGraph, Kind, WaitingTask
+from aldente._diagnosis.waits import AwaitGraph, WaitingTask, WaitKind
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -97,7 +97,7 @@ def test_event() -> None:
 
     graph = look_at(main)
     wait = named(graph).wait
-    assert (wait.kind, wait.type_name, wait.expression) == (Kind.EVENT, "Event", "ready")
+    assert (wait.kind, wait.type_name, wait.expression) == (WaitKind.EVENT, "Event", "ready")
     assert wait.known_to == ()
     assert waits_at(graph) == "await ready.wait()"
 
@@ -126,7 +126,11 @@ def test_queues() -> None:
 
     graph = look_at(main)
     waits = [named(graph, name).wait for name in ("getter", "putter", "joiner")]
-    assert [wait.kind for wait in waits] == [Kind.QUEUE_GET, Kind.QUEUE_PUT, Kind.QUEUE_JOIN]
+    assert [wait.kind for wait in waits] == [
+        WaitKind.QUEUE_GET,
+        WaitKind.QUEUE_PUT,
+        WaitKind.QUEUE_JOIN,
+    ]
     assert [wait.expression for wait in waits] == ["jobs", "full", "jobs"]
     assert waits[0].type_name == "PriorityQueue"
     assert waits[1].detail == "maxsize=1"
@@ -158,10 +162,10 @@ def test_condition() -> None:
 
     graph = look_at(main)
     for name in ("one", "two"):
-        assert named(graph, name).wait.kind is Kind.CONDITION
+        assert named(graph, name).wait.kind is WaitKind.CONDITION
         assert named(graph, name).wait.expression == "changed"
         assert known(graph, name) == [("main", "changed")]
-    assert named(graph).wait.kind is Kind.LOCK
+    assert named(graph).wait.kind is WaitKind.LOCK
     assert named(graph).wait.expression == "changed"
     assert held(graph) == []
 
@@ -183,7 +187,7 @@ def test_condition_that_is_notified_waits_for_its_lock() -> None:
         await asyncio.gather(spawn(wait(changed), "waiter"), spawn(notify(changed), "notifier"))
 
     graph = look_at(main)
-    assert named(graph, "waiter").wait.kind is Kind.LOCK
+    assert named(graph, "waiter").wait.kind is WaitKind.LOCK
     assert held(graph, "waiter") == [("notifier", "changed")]
     assert waits_at(graph, "waiter") == "await changed.wait()"
 
@@ -197,7 +201,7 @@ def test_barrier() -> None:
 
     graph = look_at(main)
     wait = named(graph).wait
-    assert (wait.kind, wait.expression) == (Kind.BARRIER, "start")
+    assert (wait.kind, wait.expression) == (WaitKind.BARRIER, "start")
     assert wait.detail == "1 of 3 have arrived"
 
 
@@ -213,7 +217,7 @@ def test_bare_future() -> None:
         await reply
 
     graph = look_at(main)
-    assert named(graph).wait.kind is Kind.FUTURE
+    assert named(graph).wait.kind is WaitKind.FUTURE
     assert named(graph).wait.expression == "reply"
     assert known(graph) == [("other", "answer")]
     assert waits_at(graph, "other") == "await asyncio.get_running_loop().create_future()"
@@ -226,7 +230,7 @@ def test_sleep() -> None:
         await asyncio.sleep(3600)
 
     wait = named(look_at(main)).wait
-    assert (wait.kind, wait.detail) == (Kind.TIMER, "asyncio.sleep(3600)")
+    assert (wait.kind, wait.detail) == (WaitKind.TIMER, "asyncio.sleep(3600)")
 
 
 def test_executor_jobs() -> None:
@@ -246,8 +250,8 @@ def test_executor_jobs() -> None:
         graph = look_at(main)
     finally:
         go_on.set()
-    assert named(graph).wait.kind is Kind.EXECUTOR
-    assert named(graph, "to_thread").wait.kind is Kind.EXECUTOR
+    assert named(graph).wait.kind is WaitKind.EXECUTOR
+    assert named(graph, "to_thread").wait.kind is WaitKind.EXECUTOR
     assert named(graph, "to_thread").wait.detail.endswith("fetch")
 
 
@@ -261,7 +265,7 @@ def test_input_and_output() -> None:
             await asyncio.get_running_loop().sock_recv(here, 1)
 
     wait = named(look_at(main)).wait
-    assert wait.kind is Kind.INPUT_OUTPUT
+    assert wait.kind is WaitKind.INPUT_OUTPUT
     assert wait.detail.endswith("sock_recv")
 
 
@@ -272,7 +276,7 @@ def test_streams() -> None:
         await asyncio.StreamReader().readline()
 
     wait = named(look_at(main)).wait
-    assert (wait.kind, wait.detail) == (Kind.INPUT_OUTPUT, "StreamReader.readline")
+    assert (wait.kind, wait.detail) == (WaitKind.INPUT_OUTPUT, "StreamReader.readline")
 
 
 def test_tasks_that_do_not_wait() -> None:
@@ -298,7 +302,7 @@ def test_tasks_that_do_not_wait() -> None:
 
     graph = asyncio.run(rename())
     kinds = {task.name: task.wait.kind for task in graph.tasks}
-    assert kinds == {"main": Kind.RUNNING, "new": Kind.NOT_STARTED, "ready": Kind.READY}
+    assert kinds == {"main": WaitKind.RUNNING, "new": WaitKind.NOT_STARTED, "ready": WaitKind.READY}
     assert waits_at(graph) == "return snapshot(asyncio.all_tasks())"
     assert [frame.function.split(".")[-1] for frame in named(graph).own_frames][:3] == [
         "rename",
@@ -338,7 +342,7 @@ def test_waiting_for_tasks(through: str) -> None:
 
     graph = look_at(main)
     wait = named(graph).wait
-    assert wait.kind is Kind.TASKS
+    assert wait.kind is WaitKind.TASKS
     names = {"task": ["one"], "shield": ["one"]}.get(through, ["one", "two"])
     assert wait.through == {
         "task": "",
@@ -373,9 +377,9 @@ def test_wait_for_is_looked_through() -> None:
     assert named(graph).wait.limited_by == "asyncio.wait_for(timeout=3600)"
     assert waits_at(graph) == "await asyncio.wait_for(jobs.get(), timeout=3600)"
     inner = named(graph).wait
-    if inner.kind is Kind.TASKS:  # up to Python 3.11 it makes a task
+    if inner.kind is WaitKind.TASKS:  # up to Python 3.11 it makes a task
         inner = graph.tasks[inner.tasks[0]].wait
-    assert inner.kind is Kind.QUEUE_GET
+    assert inner.kind is WaitKind.QUEUE_GET
 
 
 def test_wait_for_a_task() -> None:
@@ -654,7 +658,7 @@ def test_awaitables_are_followed(step: Callable[[asyncio.Event], Any]) -> None:
         await step(asyncio.Event())
 
     graph = look_at(main)
-    assert named(graph).wait.kind is Kind.EVENT
+    assert named(graph).wait.kind is WaitKind.EVENT
     assert named(graph).wait.expression == "event"
     assert waits_at(graph) == "await event.wait()"
 
@@ -707,10 +711,10 @@ def test_a_task_that_cannot_be_looked_into_says_so() -> None:
         await forever()
 
     graph = look_at(main)
-    assert named(graph, "comer").wait.kind is Kind.UNKNOWN
+    assert named(graph, "comer").wait.kind is WaitKind.UNKNOWN
     assert named(graph, "comer").wait.detail == "its state can't be read: RuntimeError"
     assert waits_at(graph, "comer") == "await BrokenBarrier(2).wait()"
-    assert named(graph).wait.kind is Kind.FUTURE
+    assert named(graph).wait.kind is WaitKind.FUTURE
 
 
 def test_nothing_is_kept_alive() -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from aldente._diagnosis.await_graph import snapshot
-from aldente._diagnosis.waits import AwaitGraph, Kind
+from aldente._diagnosis.waits import AwaitGraph, WaitKind
 from tests.unit.test_await_graph import awaited, forever, look_at, named, spawn
 
 Program = Callable[[], Coroutine[Any, Any, None]]
@@ -81,7 +81,7 @@ WAYS = {
 def test_the_tasks_that_are_waited_for(program: Program) -> None:
     """Ways to wait that are made of others come to the tasks all the same."""
     graph = look_at(program)
-    assert named(graph).wait.kind is Kind.TASKS
+    assert named(graph).wait.kind is WaitKind.TASKS
     assert awaited(graph) == WAYS[program]
 
 
@@ -109,7 +109,7 @@ async def within_a_group_of_anyio() -> None:
 def test_tasks_that_are_not_waited_for_yet(program: Program) -> None:
     """Tasks that are going to be waited for do not count while the task waits for something else."""
     graph = look_at(program)
-    assert named(graph).wait.kind is Kind.FUTURE
+    assert named(graph).wait.kind is WaitKind.FUTURE
     assert awaited(graph) == []
 
 
@@ -134,7 +134,10 @@ async def leave_group_within_another() -> None:
 def test_groups_of_libraries(program: Program) -> None:
     """A task at the end of a library's group waits for the group's tasks, and for no others."""
     graph = look_at(program)
-    assert (named(graph).wait.kind, named(graph).wait.through) == (Kind.TASKS, "anyio.TaskGroup")
+    assert (named(graph).wait.kind, named(graph).wait.through) == (
+        WaitKind.TASKS,
+        "anyio.TaskGroup",
+    )
     assert awaited(graph) == ["one", "two"]
     frame = named(graph).frame
     assert frame is not None
@@ -147,7 +150,7 @@ def test_groups_of_libraries_before_tasks_told_who_awaits_them(
     """Where tasks do not tell it, the future is shown that the group waits for."""
     monkeypatch.setattr("aldente._asyncio_compat.is_awaited_by", lambda future, task: False)
     graph = look_at(leave_group_of_anyio)
-    assert (named(graph).wait.kind, awaited(graph)) == (Kind.FUTURE, [])
+    assert (named(graph).wait.kind, awaited(graph)) == (WaitKind.FUTURE, [])
 
 
 # Tasks that begin at once.
@@ -177,7 +180,7 @@ def test_eager_tasks(program: Program) -> None:
     """Tasks that have begun at once and wait are known as others are."""
     graph = look_at(program)
     assert awaited(graph) == ["one", "three"]
-    assert named(graph, "one").wait.kind is Kind.FUTURE
+    assert named(graph, "one").wait.kind is WaitKind.FUTURE
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks")
@@ -203,7 +206,7 @@ def test_a_task_that_has_another_begin() -> None:
     asyncio.run(main())
     (graph,) = graphs
     kinds = {task.name: task.wait.kind for task in graph.tasks}
-    assert kinds == dict.fromkeys(("main", "one", "two"), Kind.RUNNING)
+    assert kinds == dict.fromkeys(("main", "one", "two"), WaitKind.RUNNING)
     functions = {
         task.name: [frame.function.rpartition(".")[2] for frame in task.own_frames]
         for task in graph.tasks

@@ -15,7 +15,7 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
-from aldente._simulation.choices import Kind, Options, RareEvents, Strategy
+from aldente._simulation.choices import OptionKind, Options, RareEvents, Strategy
 from aldente._strategies.coverage_guided import Climbing
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
@@ -57,7 +57,9 @@ class AtTheEnd(Always):
     def choose(self, count: int, options: Options) -> int:
         if options.is_seldom:
             return 1
-        return next(number for number in range(count) if options[number].kind is not Kind.CANCEL)
+        return next(
+            number for number in range(count) if options[number].kind is not OptionKind.CANCEL
+        )
 
 
 def run(main: Main, strategy: Strategy | None = None, **rules: Any) -> Run:

@@ -20,7 +20,7 @@ import pytest
 import aldente
 from aldente._command_line import commands
 from aldente._explore import soak
-from aldente._explore.sharded_search import Progress
+from aldente._explore.sharded_search import SearchProgress
 from aldente._explore.soak_state import Soak, SoakState
 from aldente._schedules import Schedule
 from aldente._simulation.tokens import encode
@@ -469,11 +469,11 @@ def test_a_directory_that_was_replaced(tmp_path: Path) -> None:
     with SoakState(folder, soak_of_test) as first:
         shutil.rmtree(folder)
         with pytest.raises(aldente.UnusableState, match="can't be written"):
-            first.save(Progress(), 0.0)
+            first.save(SearchProgress(), 0.0)
         with SoakState(folder, soak_of_test) as second:
-            second.save(Progress(), 1.0)
+            second.save(SearchProgress(), 1.0)
             with pytest.raises(aldente.UnusableState, match="another search has begun"):
-                first.save(Progress(), 2.0)
+                first.save(SearchProgress(), 2.0)
             kept = second.load()
     assert kept is not None
     assert kept.seconds == 1.0

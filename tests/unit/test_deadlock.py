@@ -16,7 +16,7 @@ import pytest
 from aldente._diagnosis import deadlock
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.finding_text import place_in
-from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
+from aldente._diagnosis.waits import AwaitGraph, Wait, WaitingTask, WaitKind
 from tests.unit.test_await_graph import Program, look_at, spawn
 
 HERE = Path(__file__)
@@ -506,7 +506,7 @@ def long_cycle(length: int) -> AwaitGraph:
     return AwaitGraph(
         tuple(
             WaitingTask(
-                f"t{index}", "work", (), (), Wait(Kind.TASKS, tasks=((index + 1) % length,))
+                f"t{index}", "work", (), (), Wait(WaitKind.TASKS, tasks=((index + 1) % length,))
             )
             for index in range(length)
         )
@@ -524,11 +524,11 @@ def test_long_circles() -> None:
 
 def test_tasks_of_the_same_name() -> None:
     """Tasks that have the same name are told apart by numbers."""
-    wait = Wait(Kind.TASKS, tasks=(1,))
+    wait = Wait(WaitKind.TASKS, tasks=(1,))
     graph = AwaitGraph(
         (
             WaitingTask("worker", "work", (), (), wait),
-            WaitingTask("worker", "sleep", (), (), Wait(Kind.TIMER)),
+            WaitingTask("worker", "sleep", (), (), Wait(WaitKind.TIMER)),
         )
     )
     assert explain(graph, main=None) == (

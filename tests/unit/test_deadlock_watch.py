@@ -14,14 +14,14 @@ from aldente import _own_errors
 from aldente._own_errors import OwnError
 from aldente._rules import deadlock
 from aldente._runner.runner import LoopRunner
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._stacks import frames_of_threads
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
 
 def is_suspected(*frames: FrameType, bystanders: tuple[int, ...] = ()) -> bool:
     """Whether a loop is thought to hang while its thread, and others, stay where they are."""
-    watch = deadlock.Watch(lambda run: None, bystanders)
+    watch = deadlock.DeadlockWatch(lambda run: None, bystanders)
     loop, run = MadeUpLoop(), MadeUpRun("task")
     others = {f"thread{number}": frame for number, frame in enumerate(frames[1:], 1)}
     for now in (0.0, deadlock.LIMIT / 2, deadlock.LIMIT + 0.1):
@@ -59,7 +59,7 @@ def test_other_threads() -> None:
 
 def test_something_happens_in_between() -> None:
     """The time in which nothing can happen starts anew when something could, or another run begins."""
-    watch = deadlock.Watch(lambda run: None)
+    watch = deadlock.DeadlockWatch(lambda run: None)
     loop, run = MadeUpLoop(), MadeUpRun("task")
     watch.look(look(run, selecting(), 0.0, loop=loop))
     loop._ready = ["callback"]
@@ -72,7 +72,7 @@ def test_something_happens_in_between() -> None:
 
 def test_the_next_run_of_a_runner() -> None:
     """A run is not found to hang for as long as one before it, whose loop and runner it has."""
-    watch, loop, run = deadlock.Watch(lambda run: None), MadeUpLoop(), MadeUpRun("main")
+    watch, loop, run = deadlock.DeadlockWatch(lambda run: None), MadeUpLoop(), MadeUpRun("main")
     watch.look(look(run, selecting(), 0.0, loop=loop))
     run.runs += 1
     watch.look(look(run, selecting(), 1.1, loop=loop))
@@ -90,14 +90,14 @@ class Hang:
     """
 
     def __init__(self) -> None:
-        self.found: list[Run] = []
+        self.found: list[LoopRun] = []
         self.runner = LoopRunner()
         self.end: Callable[[], object] = lambda: None
         # Those of the test run; `wait` adds its own, which only ends the test.
         self.bystanders = set(frames_of_threads())
-        self._watch = deadlock.Watch(self._on_deadlock, self.bystanders)
+        self._watch = deadlock.DeadlockWatch(self._on_deadlock, self.bystanders)
 
-    def _on_deadlock(self, run: Run) -> None:
+    def _on_deadlock(self, run: LoopRun) -> None:
         self.found.append(run)
         self.end()
 

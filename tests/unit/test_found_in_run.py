@@ -340,7 +340,7 @@ def rare_collections() -> Iterator[None]:
 def test_what_others_drop_is_not_the_runs() -> None:
     """A coroutine of a test that is freed between the runs of its search is the test's."""
     found: list[Finding] = []
-    of_test = never_awaited.Watch(found.append)
+    of_test = never_awaited.CoroutineWatch(found.append)
 
     async def main() -> None:
         await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
@@ -359,7 +359,7 @@ def test_what_others_drop_is_not_the_runs() -> None:
 def test_the_collector_comes_in_a_run(is_young: bool) -> None:
     """A coroutine that the test has dropped is not the run's in which the collector frees it."""
     found: list[Finding] = []
-    of_test = never_awaited.Watch(found.append)
+    of_test = never_awaited.CoroutineWatch(found.append)
 
     async def main() -> None:
         await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
@@ -392,7 +392,7 @@ def test_the_collector_frees_what_a_run_has_dropped() -> None:
 def test_what_an_exception_holds_is_the_runs() -> None:
     """A coroutine that is kept by the exception of a program is told with it, and never again."""
     found: list[Finding] = []
-    of_test = never_awaited.Watch(found.append)
+    of_test = never_awaited.CoroutineWatch(found.append)
 
     async def main() -> None:
         kept: Any = fetch()

@@ -18,7 +18,7 @@ from aldente import _checked_pythons
 from aldente._records import Finding
 from aldente._rules import coroutine_origins, new_objects
 from aldente._rules.coroutine_origins import kind_of_collector
-from aldente._rules.never_awaited import Watch
+from aldente._rules.never_awaited import CoroutineWatch
 
 
 async def work() -> None:
@@ -53,14 +53,14 @@ def shuffled(generation: int | None = None) -> list[Any]:
 @pytest.fixture(params=["in order", "without order"])
 def watch(
     request: pytest.FixtureRequest, found: list[Finding], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Watch]:
+) -> Iterator[CoroutineWatch]:
     """A watch that is installed, with no collection going on but those that tests ask for."""
     monkeypatch.setattr(coroutine_origins, "kind_of_collector", lambda: request.param)
     if request.param == "without order":
         monkeypatch.setattr(new_objects, "_get_objects", shuffled)
     gc.collect()
     gc.disable()
-    watch = Watch(found.append)
+    watch = CoroutineWatch(found.append)
     try:
         with watch.installed():
             yield watch
@@ -76,7 +76,7 @@ class Thing:
     """Something to be freed."""
 
 
-def test_nothing_else_lives_on(watch: Watch, found: list[Finding]) -> None:
+def test_nothing_else_lives_on(watch: CoroutineWatch, found: list[Finding]) -> None:
     """What the code that drops a coroutine has in its variables is freed when that ends."""
     watch.begin("one")
 
@@ -97,7 +97,7 @@ def test_the_collector_comes_while_one_is_dropped() -> None:
         gc.collect(0)
         found.append(finding)
 
-    watch = Watch(report)
+    watch = CoroutineWatch(report)
     with watch.installed():
         for test in range(50):
             watch.begin(str(test))
@@ -113,7 +113,9 @@ def test_the_collector_comes_while_one_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("collections", [0, 1, 2])
-def test_a_cycle_is_its_makers(watch: Watch, found: list[Finding], collections: int) -> None:
+def test_a_cycle_is_its_makers(
+    watch: CoroutineWatch, found: list[Finding], collections: int
+) -> None:
     """However many tests and young collections lie between, a cycle's coroutine is its maker's."""
     watch.begin("one")
     Holder(work())
@@ -128,7 +130,7 @@ def test_a_cycle_is_its_makers(watch: Watch, found: list[Finding], collections: 
     assert sorted(makers(found), key=str) == ["one", "two"]
 
 
-def test_a_drop_by_another_test(watch: Watch, found: list[Finding]) -> None:
+def test_a_drop_by_another_test(watch: CoroutineWatch, found: list[Finding]) -> None:
     """A coroutine that another test lets go of is its maker's, though nothing was collected."""
     watch.begin("one")
     kept = [work()]
@@ -137,7 +139,9 @@ def test_a_drop_by_another_test(watch: Watch, found: list[Finding]) -> None:
     assert makers(found) == ["one"]
 
 
-def test_a_coroutine_made_before_the_marker_moved(watch: Watch, found: list[Finding]) -> None:
+def test_a_coroutine_made_before_the_marker_moved(
+    watch: CoroutineWatch, found: list[Finding]
+) -> None:
     """A test whose marker the collector has looked at already is still charged with what follows."""
     watch.begin("one")
     gc.collect(0)
@@ -147,7 +151,7 @@ def test_a_coroutine_made_before_the_marker_moved(watch: Watch, found: list[Find
     assert makers(found) == ["one"]
 
 
-def test_what_the_end_of_a_run_asks(watch: Watch, found: list[Finding]) -> None:
+def test_what_the_end_of_a_run_asks(watch: CoroutineWatch, found: list[Finding]) -> None:
     """At its end a run is told whether coroutines wait, and collecting them then charges their makers."""
     watch.begin("one")
     Holder(work())
@@ -195,12 +199,12 @@ def test_everything_is_undone(found: list[Finding]) -> None:
         ]
 
     before = state()
-    with Watch(found.append).installed():
+    with CoroutineWatch(found.append).installed():
         assert state() != before
     assert state() == before
 
 
-def test_before_the_first_test(watch: Watch, found: list[Finding]) -> None:
+def test_before_the_first_test(watch: CoroutineWatch, found: list[Finding]) -> None:
     """What is dropped while no test has begun is Python's warning, with its own text and place."""
     with pytest.warns(RuntimeWarning) as caught:
         drop(work())
@@ -210,7 +214,7 @@ def test_before_the_first_test(watch: Watch, found: list[Finding]) -> None:
     assert found == []
 
 
-def test_the_origin_that_debug_mode_tracks(watch: Watch) -> None:
+def test_the_origin_that_debug_mode_tracks(watch: CoroutineWatch) -> None:
     """Where somebody tracks more of the origin, Python's warning tells it, as it does without us."""
     sys.set_coroutine_origin_tracking_depth(5)
     with pytest.warns(RuntimeWarning) as caught:
@@ -255,7 +259,7 @@ def test_what_other_threads_make_while_the_collector_comes(found: list[Finding])
         except Exception as error:
             failed.append(error)
 
-    watch = Watch(found.append)
+    watch = CoroutineWatch(found.append)
     with watch.installed():
         watch.begin("one")
         watch.begin("two")
@@ -279,7 +283,7 @@ def test_where_new_objects_are_not_found_a_coroutine_belongs_to_no_test(
 ) -> None:
     """With a collector of which nothing is known, a dropped coroutine is charged to no test."""
     monkeypatch.setattr(coroutine_origins, "kind_of_collector", lambda: "unknown")
-    watch = Watch(found.append)
+    watch = CoroutineWatch(found.append)
     with watch.installed():
         watch.begin("test_it.py::test_it")
         held = work()

@@ -21,7 +21,7 @@ from aldente._strategies.opcodes import (
     INTERNAL,
     OPERANDS,
     PARTS,
-    Access,
+    OpcodeEffect,
     access_of,
     operand_of,
 )
@@ -231,7 +231,7 @@ def test_operands_of_other_instructions_do_not_matter() -> None:
     # New in Python 3.12.
     numbers = {*vars(dis)["hasarg"]} - known
     with_operand = {name for name in real_instructions() if dis.opmap[name] in numbers}
-    wild = {name for name, access in INSTRUCTIONS.items() if access is Access.ANYTHING}
+    wild = {name for name, access in INSTRUCTIONS.items() if access is OpcodeEffect.ANYTHING}
     unknown = with_operand - {*OPERANDS, *PLAIN_OPERANDS} - wild
     assert not unknown, f"{PYTHON} has instructions with new operands: {unknown}. {FIX}"
 
@@ -265,15 +265,15 @@ def test_what_is_not_known_may_do_anything() -> None:
     instructions = list(dis.get_instructions(compile("x + y", "<source>", "eval")))
     load = instructions[0]
     plus = next(each for each in instructions if each.opname == "BINARY_OP")
-    assert access_of(plus) is Access.ASKS
-    assert access_of(plus._replace(argrepr="<new>")) is Access.ANYTHING
-    assert access_of(load._replace(opname="NEW_INSTRUCTION")) is Access.ANYTHING
+    assert access_of(plus) is OpcodeEffect.ASKS
+    assert access_of(plus._replace(argrepr="<new>")) is OpcodeEffect.ANYTHING
+    assert access_of(load._replace(opname="NEW_INSTRUCTION")) is OpcodeEffect.ANYTHING
 
 
 def test_a_subscript_may_change_what_it_reads() -> None:
     """Reading an element is a change, as a defaultdict has one more after it."""
     instructions = dis.get_instructions(compile("x[y]", "<source>", "eval"))
-    assert Access.CHANGES in map(access_of, instructions)
+    assert OpcodeEffect.CHANGES in map(access_of, instructions)
 
 
 def test_instructions_are_the_same_while_code_is_observed() -> None:

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
+from aldente._diagnosis.waits import AwaitGraph, Wait, WaitingTask, WaitKind
 from aldente._records import SourcePlace
 from aldente._report import waits
 from aldente._report.elements import add, made, rendered
@@ -168,7 +168,7 @@ def test_twenty_failures_take_little() -> None:
 def test_many_large_pictures() -> None:
     """When the pictures of a page grow too large, the later ones are left out, but for their text."""
     tasks = tuple(
-        WaitingTask(f"task {n}", f"work{n}", (), (), Wait(Kind.EVENT, "Event", f"e{n}", n))
+        WaitingTask(f"task {n}", f"work{n}", (), (), Wait(WaitKind.EVENT, "Event", f"e{n}", n))
         for n in range(30)
     )
     shown = waits.collect(AwaitGraph(tasks), main=None, folder=Path.cwd())

@@ -15,20 +15,27 @@ from xml.etree.ElementTree import Element
 import pytest
 
 import aldente
-from aldente._diagnosis.waits import AwaitGraph, Kind, SuspendedFrame, TaskLink, Wait, WaitingTask
+from aldente._diagnosis.waits import (
+    AwaitGraph,
+    SuspendedFrame,
+    TaskLink,
+    Wait,
+    WaitingTask,
+    WaitKind,
+)
 from aldente._doubles import state as doubles
 from aldente._doubles.calls import Call
 from aldente._records import SourcePlace
 from aldente._report import calls, elements, failures, figure, layout, operations, timers, waits
-from aldente._report.figure import Bar, columns_of, folded
-from aldente._report.layout import Box, Layout, Link, Point
+from aldente._report.figure import ChartBar, columns_of, folded
+from aldente._report.layout import Box, Connector, Layout, Point
 from aldente._virtual_time.clock import Timer
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
 
 HERE = Path(__file__)
 
 
-def draw(kind: failures.Kind, data: Any) -> Element:
+def draw(kind: failures.PanelKind, data: Any) -> Element:
     """The figure of what has been sent between processes, which is a part of HTML."""
     sent = json.loads(json.dumps(data))
     return failures.draw({"kind": kind, "title": "The title", "data": sent})
@@ -86,7 +93,7 @@ def crosses(line: Box, box: Box) -> bool:
     return overlap(Box(line.left, line.top, line.width or 1e-9, line.height or 1e-9), inside)
 
 
-def check(placed: Layout, links: Sequence[Link]) -> None:
+def check(placed: Layout, links: Sequence[Connector]) -> None:
     """What holds of every layout."""
     for one, other in itertools.combinations(placed.boxes, 2):
         assert not overlap(one, other)
@@ -127,7 +134,9 @@ def test_no_line_crosses_a_box(count: int) -> None:
             pair = choose.randrange(count), choose.randrange(count)
             pairs.setdefault(pair, False)
         links = [
-            Link(*pair, choose.uniform(0, 160), is_cycle, not is_cycle and choose.random() < 0.2)
+            Connector(
+                *pair, choose.uniform(0, 160), is_cycle, not is_cycle and choose.random() < 0.2
+            )
             for pair, is_cycle in pairs.items()
         ]
         heights = [choose.uniform(layout.LEAST_HEIGHT_WITH_LOOP, 140) for _ in range(count)]
@@ -139,7 +148,7 @@ def test_lines_to_different_boxes_are_apart() -> None:
     for seed in range(30):
         choose = random.Random(seed)
         pairs = {(choose.randrange(9), choose.randrange(9)) for _ in range(14)}
-        links = [Link(*pair, 40) for pair in sorted(pairs)]
+        links = [Connector(*pair, 40) for pair in sorted(pairs)]
         placed = layout.lay_out([80] * 9, 200, links)
         for (one, first), (other, second) in itertools.combinations(
             zip(links, placed.routes, strict=True), 2
@@ -162,7 +171,7 @@ def lie_on_one_another(one: Box, other: Box) -> bool:
 
 def test_a_circle_is_one() -> None:
     """Boxes that lead to each other stand around the edge of a rectangle, each beside the next."""
-    links = [Link(number, (number + 1) % 4, 30, is_cycle=True) for number in range(4)]
+    links = [Connector(number, (number + 1) % 4, 30, is_cycle=True) for number in range(4)]
     boxes = layout.lay_out([80] * 4, 200, links, [[0, 1, 2, 3]]).boxes
     places = [(box.left > 100, box.top > 100) for box in boxes]
     assert places == [(False, False), (True, False), (True, True), (False, True)]
@@ -170,7 +179,7 @@ def test_a_circle_is_one() -> None:
 
 def test_what_waits_stands_above() -> None:
     """A box stands above those that it leads to, if these do not lead back."""
-    boxes = layout.lay_out([80] * 3, 200, [Link(0, 2, 0), Link(2, 1, 0)]).boxes
+    boxes = layout.lay_out([80] * 3, 200, [Connector(0, 2, 0), Connector(2, 1, 0)]).boxes
     assert boxes[0].top < boxes[2].top < boxes[1].top
 
 
@@ -195,13 +204,13 @@ def waits_of(*tasks: WaitingTask, main: str | None = None) -> Element:
 
 def lock(number: int, holder: int, name: str = "lock") -> Wait:
     """A wait for a lock that a task holds."""
-    return Wait(Kind.LOCK, "Lock", f"self.{name}", number, holders=(TaskLink(holder),))
+    return Wait(WaitKind.LOCK, "Lock", f"self.{name}", number, holders=(TaskLink(holder),))
 
 
 def test_two_locks() -> None:
     """Each task of a deadlock has a box and a line to the one that holds its lock, and the text says that."""
     figure = waits_of(
-        task("test_it", Wait(Kind.TASKS, tasks=(1, 2), through="asyncio.gather")),
+        task("test_it", Wait(WaitKind.TASKS, tasks=(1, 2), through="asyncio.gather")),
         task("one", lock(1, 2, "first")),
         task("two", lock(2, 1, "second"), line=3),
         main="test_it",
@@ -241,12 +250,12 @@ def test_a_task_that_waits_for_itself() -> None:
 
 def test_things_that_tasks_wait_for() -> None:
     """What no task holds has a box of its own, once for all that wait for it, and lines to who could help."""
-    event = Wait(Kind.EVENT, "Event", "ready", 7, known_to=(TaskLink(2),))
+    event = Wait(WaitKind.EVENT, "Event", "ready", 7, known_to=(TaskLink(2),))
     figure = waits_of(
         task("a", event),
         task("b", event),
-        task("helper", Wait(Kind.TIMER)),
-        task("c", Wait(Kind.LOCK, "Lock", "door", 8)),
+        task("helper", Wait(WaitKind.TIMER)),
+        task("c", Wait(WaitKind.LOCK, "Lock", "door", 8)),
     )
     things = [title_of(each) for each in with_class(figure, "thing")]
     assert things == [
@@ -266,19 +275,19 @@ def test_things_that_tasks_wait_for() -> None:
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_every_task_has_a_box(count: int) -> None:
     """Up to thirty tasks have a box each."""
-    figure = waits_of(*(task(f"t{number}", Wait(Kind.TIMER)) for number in range(count)))
+    figure = waits_of(*(task(f"t{number}", Wait(WaitKind.TIMER)) for number in range(count)))
     assert len(with_class(figure, "node")) == count
     assert len(words(figure)) == count
 
 
 def test_many_tasks() -> None:
     """Of many tasks those of the circle and those near it have boxes; the others are counted and named."""
-    idle = [task(f"idle {number}", Wait(Kind.TIMER)) for number in range(70)]
+    idle = [task(f"idle {number}", Wait(WaitKind.TIMER)) for number in range(70)]
     figure = waits_of(
         *idle[:35],
         task("one", lock(1, 36)),
         task("two", lock(2, 35)),
-        task("near", Wait(Kind.TASKS, tasks=(35,))),
+        task("near", Wait(WaitKind.TASKS, tasks=(35,))),
         *idle[35:],
     )
     names = [title_of(each).split("  ")[0] for each in with_class(figure, "node")]
@@ -295,9 +304,9 @@ def test_many_alike() -> None:
     """Many tasks that wait for the same at the same line share a box, with one line; the text names them."""
     alike = [WaitingTask(f"w{n}", "work", (), (), lock(1, 0)) for n in range(50)]
     figure = waits_of(
-        task("holder", Wait(Kind.TIMER)),
+        task("holder", Wait(WaitKind.TIMER)),
         *alike,
-        task("all", Wait(Kind.TASKS, tasks=tuple(range(51)))),
+        task("all", Wait(WaitKind.TASKS, tasks=tuple(range(51)))),
     )
     names = [title_of(each).split("  ")[0] for each in with_class(figure, "node")]
     assert names == ["'holder'", "'w0' and 49 more like it", "'all'"]
@@ -310,7 +319,7 @@ def test_many_alike() -> None:
 def test_names_are_no_markup() -> None:
     """Names with markup, control characters and halves of characters are shown, not obeyed."""
     name = "<b>&\x1b[1m\ud800"
-    html = elements.rendered(waits_of(task(name, Wait(Kind.TIMER))))
+    html = elements.rendered(waits_of(task(name, Wait(WaitKind.TIMER))))
     html.encode()
     assert "<b>" not in html
     assert "\x1b" not in html
@@ -319,7 +328,7 @@ def test_names_are_no_markup() -> None:
 
 def test_wide_characters_have_room() -> None:
     """A text of wide characters is cut where its box ends."""
-    figure = waits_of(task("語" * 60, Wait(Kind.TIMER)))
+    figure = waits_of(task("語" * 60, Wait(WaitKind.TIMER)))
     assert texts(figure)[0] == f"'{'語' * 16}…"
 
 
@@ -338,7 +347,7 @@ def test_no_colours_but_by_class() -> None:
     """No element of a figure has a style or a colour, and every class of a picture is in the style sheet."""
     css = (Path(failures.__file__).parent / "assets" / "pictures.css").read_text(encoding="utf-8")
     figures = [
-        waits_of(task("one", lock(1, 1)), task("two", lock(2, 0)), task("t", Wait(Kind.TIMER))),
+        waits_of(task("one", lock(1, 1)), task("two", lock(2, 0)), task("t", Wait(WaitKind.TIMER))),
         draw("operations", operations.collect(lost_update())),
         draw("timers", timers.collect(0.0, [Timer(1.0, None, None, "")], folder=HERE)),
     ]
@@ -364,7 +373,7 @@ def test_bars_do_not_overlap() -> None:
         for _ in range(choose.randint(0, 25)):
             began = choose.randint(1, 30)
             ended = None if choose.random() < 0.2 else began + choose.randint(1, 9)
-            made.append(Bar(choose.choice("abc"), began, ended, "x" * choose.randint(0, 30)))
+            made.append(ChartBar(choose.choice("abc"), began, ended, "x" * choose.randint(0, 30)))
         chart = figure.draw_bars(made, label="", in_seconds=in_seconds)
         places = [Box(*place) for place in chart.places]
         assert not any(overlap(*pair) for pair in itertools.combinations(places, 2))
@@ -374,7 +383,11 @@ def test_bars_do_not_overlap() -> None:
 
 def test_order_is_kept() -> None:
     """Without a scale, what ended before another began is left of it, and what overlapped overlaps."""
-    made = [Bar("a", 1, 4, "first"), Bar("b", 2, 3, "second, longer"), Bar("c", 5, None, "third")]
+    made = [
+        ChartBar("a", 1, 4, "first"),
+        ChartBar("b", 2, 3, "second, longer"),
+        ChartBar("c", 5, None, "third"),
+    ]
     first, second, third = figure.draw_bars(made, label="", in_seconds=False).places
     assert first.left < second.left
     assert second.left + second.width < first.left + first.width
@@ -383,7 +396,11 @@ def test_order_is_kept() -> None:
 
 def test_time_has_a_scale() -> None:
     """Over time, the length of a bar is in proportion to its duration, up to the moment of the failure."""
-    made = [Bar("a", 10.0, 12.0, ""), Bar("b", 10.0, 14.0, ""), Bar("c", 12.0, None, "")]
+    made = [
+        ChartBar("a", 10.0, 12.0, ""),
+        ChartBar("b", 10.0, 14.0, ""),
+        ChartBar("c", 12.0, None, ""),
+    ]
     chart = figure.draw_bars(made, label="", in_seconds=True, until=20.0)
     two, four, eight = (place.width for place in chart.places)
     assert (four / two, eight / two) == pytest.approx((2, 4))
@@ -425,7 +442,7 @@ async def buy() -> list[Call]:
     return noted
 
 
-_shown: list[calls.Calls] = []
+_shown: list[calls.CallsPicture] = []
 
 
 def test_calls() -> None:

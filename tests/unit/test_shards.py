@@ -23,7 +23,7 @@ from aldente._explore import sharded_search
 from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, run_batch, seed_of
 from aldente._explore.result import Exploration
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import Plan, Progress, ShardedSearch
+from aldente._explore.sharded_search import SearchPlan, SearchProgress, ShardedSearch
 from aldente._explore.simulate import Program
 from aldente._schedules import Schedule
 from aldente._strategies.auto import Auto
@@ -381,7 +381,7 @@ def _given(failing: set[tuple[int, int]]) -> Callable[[Batch], BatchResult]:
 def test_the_first_failure_is_reported(order: int) -> None:
     """Of several failures the one of the lowest round and shard is told, however they come."""
     delayed = Delayed(_given({(1, 2), (1, 0), (2, 0)}), order)
-    plan = Plan(4, 1_000, "auto", 0, looks_for_races=False)
+    plan = SearchPlan(4, 1_000, "auto", 0, looks_for_races=False)
     exploration, failed, number = ShardedSearch(plan, delayed.submit).run()
     assert failed is not None
     assert failed.schedule.choices == (1, 0)
@@ -400,7 +400,7 @@ def test_what_is_new_is_shared() -> None:
         future.set_result(give(batch))
         return future
 
-    plan = Plan(2, 16 * 2 + 64 * 2 + 256 * 2 + 4, "auto", 0, looks_for_races=False)
+    plan = SearchPlan(2, 16 * 2 + 64 * 2 + 256 * 2 + 4, "auto", 0, looks_for_races=False)
     exploration, failed, _ = ShardedSearch(plan, submit).run()
     assert failed is None
     assert exploration.runs == plan.runs
@@ -434,10 +434,10 @@ def test_a_batch_begins_with_what_others_know() -> None:
 
 def test_a_search_goes_on() -> None:
     """A search that was cut off goes on to the result that it would have had."""
-    plan = Plan(3, 500, "auto", 0, looks_for_races=False)
+    plan = SearchPlan(3, 500, "auto", 0, looks_for_races=False)
     give = _given({(3, 1)})
     whole = ShardedSearch(plan, _at_once(give)).run()
-    progress = Progress()
+    progress = SearchProgress()
 
     class Killed(Exception):
         pass
@@ -467,17 +467,17 @@ def test_a_search_goes_on() -> None:
 
 def test_an_interrupt_between_any_two_lines(tmp_path: Path) -> None:
     """Whenever Ctrl-C comes: what is kept then goes on to the same result, with no run twice."""
-    plan = Plan(1, 20, "auto", 0, looks_for_races=False)
+    plan = SearchPlan(1, 20, "auto", 0, looks_for_races=False)
     give = _given({(1, 0)})
 
-    def search(progress: Progress) -> ShardedSearch:
+    def search(progress: SearchProgress) -> ShardedSearch:
         return ShardedSearch(plan, _at_once(give), progress=progress, is_soak=True, folder=tmp_path)
 
-    whole = search(Progress()).run()
+    whole = search(SearchProgress()).run()
     lines = 0
     while True:
         lines += 1
-        first = search(Progress())
+        first = search(SearchProgress())
         try:
             with _interrupting_at(lines):
                 first.run()

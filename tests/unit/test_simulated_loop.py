@@ -18,7 +18,7 @@ from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
 from aldente._schedules import Order
-from aldente._simulation.choices import Kind, Option
+from aldente._simulation.choices import Option, OptionKind
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
@@ -296,9 +296,9 @@ def test_options_say_what_is_known() -> None:
     run(main, strategy)
     assert [[(option.kind, option.who) for option in options] for options in strategy.seen] == [
         # By how much longer: a quarter, a half, all of it.
-        [(Kind.TAKE, "one")] * 4,
-        [(Kind.TAKE, "two")] * 4,
-        [(Kind.RESUME, "one"), (Kind.RESUME, "two")],
+        [(OptionKind.TAKE, "one")] * 4,
+        [(OptionKind.TAKE, "two")] * 4,
+        [(OptionKind.RESUME, "one"), (OptionKind.RESUME, "two")],
     ]
     assert isinstance(strategy.seen[2][0].woken_by, asyncio.Future)
 

@@ -31,7 +31,7 @@ LookAfter = Callable[[float], None]
 def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
     """What is found while a function is called in one step of a loop."""
     found: list[Finding] = []
-    watch = slow_step.Watch(found.append, 0.1, lambda: False)
+    watch = slow_step.StepWatch(found.append, 0.1, lambda: False)
     runner = LoopRunner()
     now = 0.0
 
@@ -177,7 +177,7 @@ def test_waits_for_the_watchdog(ran: float, seconds: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(ProcessorTimes, "of", lambda *thread: Times(passed * 10 * ran, 0.0))
     monkeypatch.setattr(ProcessorTimes, "of_this_thread", lambda times: Times(0.0, passed * 0.85))
     run: Any = MadeUpRun("task")
-    step = slow_step._Step(run, 1, lambda: 0.0, ProcessorTimes())
+    step = slow_step._SeenStep(run, 1, lambda: 0.0, ProcessorTimes())
     for number in range(1, 9):
         passed = number * 0.1
         step.goes_on([], passed)
@@ -201,14 +201,14 @@ def test_a_wait_of_the_watchdog_itself() -> None:
     """The time of a step begins once it is known how long its thread has waited before."""
     times = iter([100.0, 200.0])
     run: Any = MadeUpRun("task")
-    step = slow_step._Step(run, 1, lambda: next(times), ProcessorTimes())
+    step = slow_step._SeenStep(run, 1, lambda: next(times), ProcessorTimes())
     step.goes_on([], 100.05)
     assert step.seconds() <= 0.05
 
 
 @pytest.mark.parametrize("is_ours_alone", [False, True])
 def test_a_place_is_never_ours(
-    watch: slow_step.Watch, found: list[Finding], is_ours_alone: bool
+    watch: slow_step.StepWatch, found: list[Finding], is_ours_alone: bool
 ) -> None:
     """A step of a library's is told with the library's line, not with ours that it has called."""
     frames: list[FrameType] = []
@@ -225,7 +225,7 @@ def test_a_place_is_never_ours(
     assert places == ([] if is_ours_alone else [SourcePlace(pytest.__file__, 2)])
 
 
-def _look_often(watch: slow_step.Watch, run: Any, frame: FrameType, start: float = 0.0) -> None:
+def _look_often(watch: slow_step.StepWatch, run: Any, frame: FrameType, start: float = 0.0) -> None:
     """Look at a step for longer than it may take."""
     for number in range(8):
         watch.look(look(run, frame, start + number * 0.02))
@@ -238,13 +238,13 @@ def found() -> list[Finding]:
 
 
 @pytest.fixture
-def watch(found: list[Finding], monkeypatch: pytest.MonkeyPatch) -> slow_step.Watch:
+def watch(found: list[Finding], monkeypatch: pytest.MonkeyPatch) -> slow_step.StepWatch:
     """A watch with a limit of 0.1 s."""
     monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
-    return slow_step.Watch(found.append, 0.1, lambda: False)
+    return slow_step.StepWatch(found.append, 0.1, lambda: False)
 
 
-def test_a_run_on_another_thread(watch: slow_step.Watch, found: list[Finding]) -> None:
+def test_a_run_on_another_thread(watch: slow_step.StepWatch, found: list[Finding]) -> None:
     """A step is timed on, and told by its own run, while another thread's loop is looked at too."""
     run, other = MadeUpRun("task"), MadeUpRun("other task")
     step, short = in_step(lambda: frame_of("compute")), in_step(lambda: frame_of("other"))
@@ -259,7 +259,7 @@ def test_a_run_on_another_thread(watch: slow_step.Watch, found: list[Finding]) -
     ]
 
 
-def test_two_steps_at_one_place_in_memory(watch: slow_step.Watch, found: list[Finding]) -> None:
+def test_two_steps_at_one_place_in_memory(watch: slow_step.StepWatch, found: list[Finding]) -> None:
     """A late second look counts little: the frame may be that of another step by then."""
     run, step = MadeUpRun("task"), in_step(lambda: frame_of("compute"))
     watch.look(look(run, step, 0.0))
@@ -268,7 +268,7 @@ def test_two_steps_at_one_place_in_memory(watch: slow_step.Watch, found: list[Fi
     assert found == []
 
 
-def test_a_run_that_has_ended_unseen(watch: slow_step.Watch, found: list[Finding]) -> None:
+def test_a_run_that_has_ended_unseen(watch: slow_step.StepWatch, found: list[Finding]) -> None:
     """What was seen of a run as it ended neither hides the steps of the next nor counts for them."""
     run, step = MadeUpRun("task"), in_step(lambda: frame_of("compute"))
     _look_often(watch, run, step)
@@ -299,7 +299,7 @@ def test_the_end_of_a_run_during_a_look(
         order.append("look")
         return False
 
-    watch = slow_step.Watch(found.append, 0.1, is_allowed)
+    watch = slow_step.StepWatch(found.append, 0.1, is_allowed)
     run: Any = MadeUpRun("task")
     seen = look(run, in_step(lambda: frame_of("compute")), 0.0)
     watchdog = threading.Thread(target=watch.look, args=[seen])
@@ -312,7 +312,7 @@ def test_the_end_of_a_run_during_a_look(
     assert order == ["look", "end"]
 
 
-def test_what_a_step_has_called_is_let_go(watch: slow_step.Watch) -> None:
+def test_what_a_step_has_called_is_let_go(watch: slow_step.StepWatch) -> None:
     """A step that has been seen once keeps nothing alive after its end, such as its callback."""
 
     class Protocol:
@@ -331,7 +331,9 @@ DEBUGGERS = ["pdb", "bdb", "pudb.debugger", "debugpy._vendored", "_pydevd_bundle
 
 
 @pytest.mark.parametrize("module", DEBUGGERS)
-def test_a_debugger_in_the_step(watch: slow_step.Watch, found: list[Finding], module: str) -> None:
+def test_a_debugger_in_the_step(
+    watch: slow_step.StepWatch, found: list[Finding], module: str
+) -> None:
     """A step in which a debugger stands still, whatever that calls, is not slow."""
     run: Any = MadeUpRun("task")
     _look_often(watch, run, in_step(lambda: frame_of("interaction", module=module)))
@@ -349,7 +351,7 @@ def test_a_debugger_in_the_step(watch: slow_step.Watch, found: list[Finding], mo
     ],
 )
 def test_what_is_named_like_a_debugger(
-    watch: slow_step.Watch, found: list[Finding], function: str, path: str, module: str
+    watch: slow_step.StepWatch, found: list[Finding], function: str, path: str, module: str
 ) -> None:
     """Functions, files and folders of the user's that are called as a debugger's are not one."""
     run: Any = MadeUpRun("task")
@@ -358,7 +360,7 @@ def test_what_is_named_like_a_debugger(
     assert len(found) == 1
 
 
-def test_a_debugger_around_the_run(watch: slow_step.Watch, found: list[Finding]) -> None:
+def test_a_debugger_around_the_run(watch: slow_step.StepWatch, found: list[Finding]) -> None:
     """A step is slow in a run that a debugger has started, as long as that doesn't stop it there."""
     run: Any = MadeUpRun("task")
     debugger = eval("lambda program: program()", {"__name__": "pdb"})
@@ -376,7 +378,7 @@ def test_a_debugger_around_the_run(watch: slow_step.Watch, found: list[Finding])
     ],
 )
 def test_processes_that_start(
-    watch: slow_step.Watch, found: list[Finding], function: str, module: str
+    watch: slow_step.StepWatch, found: list[Finding], function: str, module: str
 ) -> None:
     """Starting a process, and what multiprocessing needs for that, is no slow step."""
     run: Any = MadeUpRun("task")
@@ -388,7 +390,7 @@ def test_processes_that_start(
 
 @pytest.mark.parametrize("work", [{}, {1: "item"}, None])
 def test_a_pool_of_processes_that_ends(
-    watch: slow_step.Watch, found: list[Finding], work: dict[int, str] | None
+    watch: slow_step.StepWatch, found: list[Finding], work: dict[int, str] | None
 ) -> None:
     """It is a slow step to wait for the work of a pool, but not for its processes to end."""
     namespace = {"__name__": "concurrent.futures.process", "sys": sys}

@@ -114,7 +114,7 @@ def eager_threads() -> Iterator[None]:
 def _look_at(stack: Stack, run: MadeUpRun, found: list[Finding]) -> None:
     stack.innermost()
     stack.has_in(0, "thing", "attribute")
-    watch = slow_step.Watch(found.append, 100.0, lambda: False)
+    watch = slow_step.StepWatch(found.append, 100.0, lambda: False)
     for _ in range(3):
         watch.look(Look(None, run, sys._current_frames, 0.0))  # type: ignore[arg-type]
 

@@ -19,7 +19,7 @@ import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
 from aldente._python_compat import identity_of
-from aldente._simulation.choices import Followed, Kind, Options, Picks, Strategy
+from aldente._simulation.choices import Followed, OptionKind, Options, Picks, Strategy
 from aldente._strategies.auto import Auto, Unseen
 from aldente._strategies.coverage_guided import Novelty
 from aldente._strategies.dfs import Dfs
@@ -513,7 +513,7 @@ def test_options_have_keys_and_places() -> None:
         def choose(self, count: int, options: Any) -> int:
             assert options.keys() == [options.key(index) for index in range(count)]
             for index, option in enumerate(options):
-                kind = option.who if option.kind is Kind.RESUME else option.kind.value
+                kind = option.who if option.kind is OptionKind.RESUME else option.kind.value
                 by_itself = options.goes_on_by_itself(index)
                 assert options.step(index) == (options.key(index), options.place(index))
                 assert options.functions(index) == options.place(index)[::2]

@@ -1,4 +1,4 @@
-"""The private state of loops: of the policies that make them, of their clock and timers."""
+"""The private state of loops: of the policies that make them, their clock, timers, callbacks."""
 
 from __future__ import annotations
 

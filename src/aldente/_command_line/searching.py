@@ -24,9 +24,9 @@ from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Failure
 from aldente._explore.rules_in_runs import RuleWatch, besides, parse_levels_in_runs
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import IN_ROUNDS, Plan
+from aldente._explore.sharded_search import IN_ROUNDS, SearchPlan
 from aldente._explore.simulate import Main, Program
-from aldente._explore.soak import Reports, Settings, Soaked, soak
+from aldente._explore.soak import Reports, Soaked, SoakSettings, soak
 from aldente._explore.soak_state import Soak, SoakState
 from aldente._simulation import tokens
 from aldente._simulation.determinism import kept_randomness
@@ -187,8 +187,8 @@ def search(request: Request) -> int:
         allowed = f"With --state it must be one of: {', '.join(IN_ROUNDS)}."
         raise InvalidSetting("strategy", request.strategy, allowed)
     looks = RuleWatch(parse_levels_in_runs(None)).looks_for_races and request.strategy != "fifo"
-    plan = Plan(request.shards, request.runs, request.strategy, rules.seed, looks)
-    settings = Settings(rules, plan, request.seconds, request.workers or 1)
+    plan = SearchPlan(request.shards, request.runs, request.strategy, rules.seed, looks)
+    settings = SoakSettings(rules, plan, request.seconds, request.workers or 1)
     with _state_of(request) as state:
         reports = Reports(_report_progress, _report_trouble)
         return _print_result(request, soak(request.main, settings, state, reports))

@@ -17,16 +17,16 @@ from types import (
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._diagnosis.inspection import Link, held_by
+from aldente._diagnosis.inspection import EnteredFunction, held_by
 from aldente._diagnosis.waiting import AnyTask, LiveTask, look_at, tasks_behind
 from aldente._diagnosis.waits import (
     AwaitGraph,
-    Kind,
     Phrases,
     SuspendedFrame,
     TaskLink,
     Wait,
     WaitingTask,
+    WaitKind,
 )
 from aldente._runner.generator_task import hosted_generator
 from aldente._source import is_users, place_of
@@ -249,8 +249,8 @@ class _Snapshot:
         # that wait for it, and its number.
         self._known: dict[int, dict[int, str]] = {}
         self._held: dict[int, dict[int, TaskLink]] = {}
-        self._waiters: dict[tuple[Kind, int], set[int]] = {}
-        self._known_to: dict[tuple[Kind, int], tuple[TaskLink, ...]] = {}
+        self._waiters: dict[tuple[WaitKind, int], set[int]] = {}
+        self._known_to: dict[tuple[WaitKind, int], tuple[TaskLink, ...]] = {}
         self._numbers: dict[int, int] = {}
         # By task: the functions of the user's code, the innermost first, with the names in them.
         self._names: list[list[dict[int, str]]] = []
@@ -297,7 +297,7 @@ class _Snapshot:
         tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
         holders = self._held.get(id(subject), {}) if subject is not None else {}
         origin = None
-        if wait.kind is Kind.FUTURE and isinstance(subject, asyncio.Future):
+        if wait.kind is WaitKind.FUTURE and isinstance(subject, asyncio.Future):
             origin = _asyncio_compat.origin_of(subject)
         return Wait(
             kind=wait.kind,
@@ -306,7 +306,7 @@ class _Snapshot:
             number=self._number(subject),
             through=wait.through,
             detail=wait.detail,
-            is_any=wait.is_any or wait.kind is Kind.SEMAPHORE,
+            is_any=wait.is_any or wait.kind is WaitKind.SEMAPHORE,
             tasks=tuple(tasks),
             holders=tuple(holders[task] for task in sorted(holders)),
             known_to=self._others(wait.kind, subject),
@@ -329,7 +329,7 @@ class _Snapshot:
             return None
         return self._numbers.setdefault(id(subject), len(self._numbers) + 1)
 
-    def _others(self, kind: Kind, subject: Any) -> tuple[TaskLink, ...]:
+    def _others(self, kind: WaitKind, subject: Any) -> tuple[TaskLink, ...]:
         """The tasks that have an object in a variable, but do not wait for it in the same way."""
         if subject is None:
             return ()
@@ -343,11 +343,11 @@ class _Snapshot:
         return self._known_to[key]
 
 
-def _own_links(links: Sequence[Link]) -> list[Link]:
+def _own_links(links: Sequence[EnteredFunction]) -> list[EnteredFunction]:
     return [link for link in links if is_users(link.frame.f_code.co_filename)]
 
 
-def _frame(link: Link) -> SuspendedFrame:
+def _frame(link: EnteredFunction) -> SuspendedFrame:
     return SuspendedFrame(place_of(link.frame), link.function, link.frame.f_code.co_firstlineno)
 
 
@@ -360,11 +360,11 @@ def wait_in_words(live: LiveTask, name: str | None = None, holders: Iterable[Any
         holders: the tasks that hold it.
     """
     wait = live.wait
-    if wait.kind is Kind.READY:
+    if wait.kind is WaitKind.READY:
         return "lets other tasks run"
-    if wait.kind is Kind.TIMER:
+    if wait.kind is WaitKind.TIMER:
         return f"waits for {wait.detail.removeprefix('asyncio.') or 'a timer'}"
-    if wait.kind in (Kind.RUNNING, Kind.NOT_STARTED, Kind.UNKNOWN):
+    if wait.kind in (WaitKind.RUNNING, WaitKind.NOT_STARTED, WaitKind.UNKNOWN):
         return ""
     others = sorted(
         (task for task in tasks_behind(wait.futures) if task is not live.task),
@@ -395,4 +395,4 @@ def wait_in_words(live: LiveTask, name: str | None = None, holders: Iterable[Any
 
 
 def _task(name: str, wait: Wait | None = None) -> WaitingTask:
-    return WaitingTask(name, "", (), (), wait or Wait(Kind.READY))
+    return WaitingTask(name, "", (), (), wait or Wait(WaitKind.READY))

@@ -12,17 +12,17 @@ from pathlib import Path
 from aldente._diagnosis.waits import (
     FREE_KINDS,
     AwaitGraph,
-    Kind,
     Phrases,
     SuspendedFrame,
     Wait,
     WaitingTask,
+    WaitKind,
     enumerate_names,
 )
 from aldente._records import SourcePlace
 
 
-def stuck_tasks(graph: AwaitGraph, free: Container[Kind] = FREE_KINDS) -> frozenset[int]:
+def stuck_tasks(graph: AwaitGraph, free: Container[WaitKind] = FREE_KINDS) -> frozenset[int]:
     """Indices of the tasks whose wait, as far as the graph shows, nothing ends.
 
     A task goes on if it runs or waits for the outside world; if all tasks that it waits for go on,
@@ -123,7 +123,7 @@ def _stuck_blockers(wait: Wait, stuck: frozenset[int]) -> Iterator[int]:
 def _reachable(graph: AwaitGraph, stuck: frozenset[int], starts: Iterable[int]) -> Iterator[int]:
     """Stuck tasks, in the order in which waiting tasks lead to awaited ones."""
     seen: set[int] = set()
-    things: set[tuple[Kind, int | None]] = set()
+    things: set[tuple[WaitKind, int | None]] = set()
     for start in starts:
         left = [start]
         while left:

@@ -40,7 +40,7 @@ _WRAPPERS = frozenset(
 _LONGEST = 100_000
 
 
-class Link(NamedTuple):
+class EnteredFunction(NamedTuple):
     """A function that a task has entered and not left.
 
     Attributes:
@@ -57,27 +57,27 @@ class Link(NamedTuple):
         return self.frame.f_code.co_qualname
 
 
-def links_of(coroutine: object) -> list[Link]:
+def links_of(coroutine: object) -> list[EnteredFunction]:
     """The suspended functions of a coroutine, the outermost first.
 
     It follows async generators and ``__await__`` methods. The list ends before the first awaitable
     that does not show what it awaits, and before a future.
     """
-    links: list[Link] = []
+    links: list[EnteredFunction] = []
     seen: set[int] = set()
     current: object = coroutine
     while current is not None and id(current) not in seen and len(links) < _LONGEST:
         seen.add(id(current))
         frame, awaited = _look_into(current)
         if frame is not None:
-            links.append(Link(current, frame))
+            links.append(EnteredFunction(current, frame))
             current = awaited
         else:
             current = _wrapped_by(current)
     return links
 
 
-def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link]:
+def running_links(coroutine: object, others: Iterable[object] = ()) -> list[EnteredFunction]:
     """The functions of a running coroutine, the outermost first.
 
     Args:
@@ -91,10 +91,10 @@ def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link
     for innermost in frames_of_threads().values():
         if stack := _frames_back_to(outermost, innermost):
             own = itertools.takewhile(lambda frame: frame not in within, reversed(stack))
-            links = [Link(None, frame) for frame in own]
-            links[:1] = [Link(coroutine, outermost)]
+            links = [EnteredFunction(None, frame) for frame in own]
+            links[:1] = [EnteredFunction(coroutine, outermost)]
             return links
-    return [Link(coroutine, outermost)]
+    return [EnteredFunction(coroutine, outermost)]
 
 
 def is_running(coroutine: object) -> bool:
@@ -169,7 +169,7 @@ _DEEPEST = 6
 _MOST = 2_000
 
 
-def held_by(links: Sequence[Link]) -> list[tuple[Any, Link]]:
+def held_by(links: Sequence[EnteredFunction]) -> list[tuple[Any, EnteredFunction]]:
     """The locks and semaphores that the functions of a task hold by ``async with``.
 
     Args:
@@ -194,7 +194,7 @@ def held_by(links: Sequence[Link]) -> list[tuple[Any, Link]]:
     return held
 
 
-def time_out_around(links: Sequence[Link]) -> asyncio.Timeout | None:
+def time_out_around(links: Sequence[EnteredFunction]) -> asyncio.Timeout | None:
     """A time-out that will end a task's wait; None when there is none."""
     for link in reversed(links):
         if link.owner is None:
@@ -238,7 +238,9 @@ def _is_exit(function: object) -> bool:
     return type(function) is FunctionType and function.__name__ in ("__aexit__", "__exit__")
 
 
-def _leave_out_what_is_entered(managers: list[object], following: Sequence[Link]) -> None:
+def _leave_out_what_is_entered(
+    managers: list[object], following: Sequence[EnteredFunction]
+) -> None:
     """Remove the manager of an ``async with`` that the function is still entering."""
     if not following or following[0].frame.f_code.co_name != "__aenter__":
         return
@@ -249,7 +251,7 @@ def _leave_out_what_is_entered(managers: list[object], following: Sequence[Link]
             return
 
 
-def _inner_managers(link: Link, managers: Sequence[object]) -> Iterator[object]:
+def _inner_managers(link: EnteredFunction, managers: Sequence[object]) -> Iterator[object]:
     """The managers entered inside context managers, exit stacks and async generators."""
     level: list[object] = [
         *(manager for manager in managers if not issubclass(type(manager), _HELD)),

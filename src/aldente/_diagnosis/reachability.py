@@ -34,7 +34,7 @@ from typing import Any
 from aldente import _asyncio_compat, _imports, _python_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
-from aldente._diagnosis.waits import Kind
+from aldente._diagnosis.waits import WaitKind
 from aldente._runner import peers
 from aldente._runner.threads import parts_of
 from aldente._stacks import variables_of, with_callers
@@ -168,7 +168,7 @@ AnyTask = asyncio.Task[Any]
 _MOST_WHILE_IT_RUNS = 200_000
 
 # Waits that end by themselves, without input from outside or from threads.
-_GOING_ON = frozenset({Kind.RUNNING, Kind.READY, Kind.NOT_STARTED, Kind.TIMER})
+_GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, WaitKind.TIMER})
 
 # Modules that the search follows although they belong to the standard library: programs leave
 # callbacks there.
@@ -206,7 +206,7 @@ def is_out_of_reach(
     # If one of several tasks with the same name goes on, all count as going on.
     waiting = [task for task in tasks if not task.done() and task.get_name() not in going]
     actors = [task for task in tasks if not task.done() and task.get_name() in going]
-    search = _Search(loop, [main, *fixtures], waiting)
+    search = _ReferenceSearch(loop, [main, *fixtures], waiting)
     for task in actors:
         search.follow_task(task)
     search.follow(_asyncio_compat.timers_of(loop))
@@ -214,7 +214,7 @@ def is_out_of_reach(
     return not search.finds_any()
 
 
-class _Search:
+class _ReferenceSearch:
     """Follows references until it reaches a wanted task or the end.
 
     Args:

@@ -42,7 +42,7 @@ _PASSED_ON = frozenset(
 
 
 @dataclass(slots=True)
-class Chosen:
+class ChosenSteps:
     """The steps of a story.
 
     Attributes:
@@ -81,7 +81,7 @@ def is_job(step: Step) -> bool:
 _IN_A_THREAD = " in a thread"
 
 
-def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
+def choose(steps: Sequence[Step], *, is_whole: bool = False) -> ChosenSteps:
     """Choose the steps to show.
 
     Args:
@@ -89,12 +89,12 @@ def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
         is_whole: whether to show all.
     """
     if is_whole:
-        return Chosen(
+        return ChosenSteps(
             steps, [number for number, step in enumerate(steps) if step.event or is_counted(step)]
         )
     after = _after_failure(steps)
     last = after.start if after else len(steps)
-    chosen = Chosen(steps, _select(steps[:last]), after_failure=after)
+    chosen = ChosenSteps(steps, _select(steps[:last]), after_failure=after)
     _fold_repeated(chosen)
     if len(chosen.shown) > _MOST:
         chosen.shown = _most_relevant(steps, chosen.shown)
@@ -191,7 +191,7 @@ def _most_relevant(steps: Sequence[Step], shown: Sequence[int]) -> list[int]:
     return sorted(kept)
 
 
-def _fold_repeated(chosen: Chosen) -> None:
+def _fold_repeated(chosen: ChosenSteps) -> None:
     """Show only the first of several steps that follow each other and are alike."""
     shown: list[int] = []
     for number in chosen.shown:

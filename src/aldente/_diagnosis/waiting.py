@@ -16,8 +16,14 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._diagnosis import inspection
-from aldente._diagnosis.inspection import Link, is_not_started, is_running, links_of, running_links
-from aldente._diagnosis.waits import Kind
+from aldente._diagnosis.inspection import (
+    EnteredFunction,
+    is_not_started,
+    is_running,
+    links_of,
+    running_links,
+)
+from aldente._diagnosis.waits import WaitKind
 from aldente._source import is_users
 from aldente._stacks import variables_of
 
@@ -36,7 +42,9 @@ class LibraryGroup(NamedTuple):
     tasks: list[asyncio.Task[Any]]
 
 
-def group_being_left(task: asyncio.Task[Any], links: Sequence[Link]) -> LibraryGroup | None:
+def group_being_left(
+    task: asyncio.Task[Any], links: Sequence[EnteredFunction]
+) -> LibraryGroup | None:
     """The library's task group at whose end a task waits for a bare future; None without one.
 
     The group has its tasks in an attribute, and from CPython 3.14 on they record their awaiter.
@@ -94,7 +102,7 @@ class LiveWait:
     The other attributes are those of `Wait`.
     """
 
-    kind: Kind
+    kind: WaitKind
     subject: Any = None
     through: str = ""
     detail: str = ""
@@ -108,7 +116,7 @@ class LiveTask:
     """A task that is not done, with its suspended functions."""
 
     task: AnyTask
-    links: list[Link]
+    links: list[EnteredFunction]
     wait: LiveWait
 
 
@@ -120,27 +128,27 @@ def look_at(task: AnyTask) -> LiveTask:
         others = [
             each.get_coro() for each in asyncio.all_tasks(task.get_loop()) if each is not task
         ]
-        return LiveTask(task, running_links(coroutine, others), LiveWait(Kind.RUNNING))
+        return LiveTask(task, running_links(coroutine, others), LiveWait(WaitKind.RUNNING))
     links = links_of(coroutine)
     try:
         wait = _wait_of(task, coroutine, links)
     except Exception as error:  # a custom queue or barrier that fails
         problem = f"its state can't be read: {type(error).__name__}"
-        wait = LiveWait(Kind.UNKNOWN, detail=problem)
+        wait = LiveWait(WaitKind.UNKNOWN, detail=problem)
     return LiveTask(task, links, wait)
 
 
-def _wait_of(task: AnyTask, coroutine: object, links: Sequence[Link]) -> LiveWait:
+def _wait_of(task: AnyTask, coroutine: object, links: Sequence[EnteredFunction]) -> LiveWait:
     if is_not_started(coroutine):
-        return LiveWait(Kind.NOT_STARTED)
+        return LiveWait(WaitKind.NOT_STARTED)
     future = _asyncio_compat.waited_future(task)
     if future is None or future.done():
-        return LiveWait(Kind.READY)
+        return LiveWait(WaitKind.READY)
     wait = _recognise(links, future)
-    if wait.kind is Kind.FUTURE:
+    if wait.kind is WaitKind.FUTURE:
         group = group_being_left(task, links)
         if group is not None:
-            wait = LiveWait(Kind.TASKS, through=group.name, futures=[*group.tasks])
+            wait = LiveWait(WaitKind.TASKS, through=group.name, futures=[*group.tasks])
     if wait.limited_by is None and inspection.time_out_around(links) is not None:
         wait = replace(wait, limited_by="asyncio.timeout")
     return wait
@@ -165,7 +173,7 @@ def tasks_behind(futures: Iterable[AnyFuture]) -> list[AnyTask]:
     return found
 
 
-def _recognise(links: Sequence[Link], future: AnyFuture) -> LiveWait:
+def _recognise(links: Sequence[EnteredFunction], future: AnyFuture) -> LiveWait:
     """The wait of the outermost function of asyncio that awaits the future.
 
     The outermost, because ``Queue.join`` waits by an event and ``Barrier.wait`` by a condition.
@@ -186,7 +194,7 @@ def _recognise(links: Sequence[Link], future: AnyFuture) -> LiveWait:
 Recogniser = Callable[[dict[str, Any], AnyFuture, "LiveWait | None"], "LiveWait"]
 
 
-def _of_primitive(kind: Kind) -> Recogniser:
+def _of_primitive(kind: WaitKind) -> Recogniser:
     """A recogniser for a method of a lock, queue or the like."""
 
     def recognise(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
@@ -196,12 +204,12 @@ def _of_primitive(kind: Kind) -> Recogniser:
     return recognise
 
 
-def _detail(kind: Kind, subject: Any) -> str:
-    if kind is Kind.BARRIER:
+def _detail(kind: WaitKind, subject: Any) -> str:
+    if kind is WaitKind.BARRIER:
         return f"{subject.n_waiting} of {subject.parties} have arrived"
-    if kind is Kind.QUEUE_PUT:
+    if kind is WaitKind.QUEUE_PUT:
         return f"maxsize={subject.maxsize}"
-    if kind is Kind.QUEUE_JOIN:
+    if kind is WaitKind.QUEUE_JOIN:
         count = _asyncio_compat.unfinished_count(subject)
         if count is not None:
             return f"{count} task_done() missing, {subject.qsize()} still in the queue"
@@ -210,20 +218,20 @@ def _detail(kind: Kind, subject: Any) -> str:
 
 def _condition(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
     """``Condition.wait`` waits for a notification first, and then for its lock again."""
-    if inner is not None and inner.kind is Kind.LOCK:
+    if inner is not None and inner.kind is WaitKind.LOCK:
         return replace(inner, detail="to go on after being notified")
-    return LiveWait(Kind.CONDITION, variables.get("self"))
+    return LiveWait(WaitKind.CONDITION, variables.get("self"))
 
 
 def _condition_predicate(
     variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None
 ) -> LiveWait:
-    return inner or LiveWait(Kind.CONDITION, variables.get("self"))
+    return inner or LiveWait(WaitKind.CONDITION, variables.get("self"))
 
 
 def _task_group(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
     tasks = _asyncio_compat.task_group_tasks(variables["self"])
-    return LiveWait(Kind.TASKS, through="asyncio.TaskGroup", futures=[*tasks])
+    return LiveWait(WaitKind.TASKS, through="asyncio.TaskGroup", futures=[*tasks])
 
 
 def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
@@ -232,7 +240,7 @@ def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) 
     # asyncio.wait() takes a Mock too, which never calls back.
     others = dict.fromkeys(type(each).__name__ for each in awaited if not asyncio.isfuture(each))
     return LiveWait(
-        Kind.TASKS,
+        WaitKind.TASKS,
         through="asyncio.wait",
         detail=" and ".join(f"a {name}, which is not a future" for name in others),
         is_any=variables.get("return_when") != asyncio.ALL_COMPLETED,
@@ -252,30 +260,30 @@ def _wait_for(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | No
 
 
 def _sleep(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
-    return LiveWait(Kind.TIMER, detail=f"asyncio.sleep({variables.get('delay')!r:.40})")
+    return LiveWait(WaitKind.TIMER, detail=f"asyncio.sleep({variables.get('delay')!r:.40})")
 
 
 def _to_thread(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
     function = variables.get("func")
     name = getattr(function, "__qualname__", type(function).__name__)
-    return LiveWait(Kind.EXECUTOR, through="asyncio.to_thread", detail=str(name))
+    return LiveWait(WaitKind.EXECUTOR, through="asyncio.to_thread", detail=str(name))
 
 
 def _wait_for_future(future: AnyFuture) -> LiveWait:
     if isinstance(future, asyncio.Task):
-        return LiveWait(Kind.TASKS, futures=[future])
+        return LiveWait(WaitKind.TASKS, futures=[future])
     describe = getattr(future, "aldente_waits_for", None)
     if describe is not None:
-        return LiveWait(Kind.DOUBLE, detail=describe())
+        return LiveWait(WaitKind.DOUBLE, detail=describe())
     if _asyncio_compat.gathered_futures(future) is not None:
         through = "asyncio.gather"
     elif _asyncio_compat.shielded_future(future) is not None:
         through = "asyncio.shield"
     elif _asyncio_compat.is_executor_future(future):
-        return LiveWait(Kind.EXECUTOR)
+        return LiveWait(WaitKind.EXECUTOR)
     else:
-        return LiveWait(Kind.FUTURE, future)
-    return LiveWait(Kind.TASKS, future, through=through, futures=[future])
+        return LiveWait(WaitKind.FUTURE, future)
+    return LiveWait(WaitKind.TASKS, future, through=through, futures=[future])
 
 
 # Modules of asyncio whose functions do I/O.
@@ -294,15 +302,19 @@ _WORLD = frozenset(
 )
 
 
-def _recognise_by_module(link: Link, future: AnyFuture, inner: LiveWait | None) -> LiveWait | None:
+def _recognise_by_module(
+    link: EnteredFunction, future: AnyFuture, inner: LiveWait | None
+) -> LiveWait | None:
     module = link.frame.f_code.co_filename.removeprefix(_ASYNCIO_FOLDER)
-    if module in _WORLD and (inner is None or inner.kind is Kind.INPUT_OUTPUT):
-        return LiveWait(Kind.INPUT_OUTPUT, detail=link.function)
+    if module in _WORLD and (inner is None or inner.kind is WaitKind.INPUT_OUTPUT):
+        return LiveWait(WaitKind.INPUT_OUTPUT, detail=link.function)
     if link.function.endswith("_wait_for_one"):
         # No public name: asyncio.as_completed makes it.
         variables = variables_of(link.frame)
         futures = _asyncio_compat.as_completed_futures(variables, future.get_loop())
-        return LiveWait(Kind.TASKS, through="asyncio.as_completed", is_any=True, futures=futures)
+        return LiveWait(
+            WaitKind.TASKS, through="asyncio.as_completed", is_any=True, futures=futures
+        )
     return inner
 
 
@@ -312,13 +324,13 @@ def _code_of(function: Any) -> CodeType:
 
 
 _RECOGNISERS: dict[CodeType, Recogniser] = {
-    _code_of(asyncio.Lock.acquire): _of_primitive(Kind.LOCK),
-    _code_of(asyncio.Semaphore.acquire): _of_primitive(Kind.SEMAPHORE),
-    _code_of(asyncio.Event.wait): _of_primitive(Kind.EVENT),
-    _code_of(asyncio.Queue.get): _of_primitive(Kind.QUEUE_GET),
-    _code_of(asyncio.Queue.put): _of_primitive(Kind.QUEUE_PUT),
-    _code_of(asyncio.Queue.join): _of_primitive(Kind.QUEUE_JOIN),
-    _code_of(asyncio.Barrier.wait): _of_primitive(Kind.BARRIER),
+    _code_of(asyncio.Lock.acquire): _of_primitive(WaitKind.LOCK),
+    _code_of(asyncio.Semaphore.acquire): _of_primitive(WaitKind.SEMAPHORE),
+    _code_of(asyncio.Event.wait): _of_primitive(WaitKind.EVENT),
+    _code_of(asyncio.Queue.get): _of_primitive(WaitKind.QUEUE_GET),
+    _code_of(asyncio.Queue.put): _of_primitive(WaitKind.QUEUE_PUT),
+    _code_of(asyncio.Queue.join): _of_primitive(WaitKind.QUEUE_JOIN),
+    _code_of(asyncio.Barrier.wait): _of_primitive(WaitKind.BARRIER),
     _code_of(asyncio.Condition.wait): _condition,
     _code_of(asyncio.Condition.wait_for): _condition_predicate,
     _code_of(asyncio.TaskGroup.__aexit__): _task_group,

@@ -15,7 +15,7 @@ from aldente._records import SourcePlace
 from aldente._source import source_line
 
 
-class Kind(enum.Enum):
+class WaitKind(enum.Enum):
     """What a task waits for, or why it does not wait."""
 
     RUNNING = "running"
@@ -41,12 +41,12 @@ class Kind(enum.Enum):
 # Kinds of tasks that go on, and of waits that end from outside the program.
 FREE_KINDS = frozenset(
     {
-        Kind.RUNNING,
-        Kind.READY,
-        Kind.NOT_STARTED,
-        Kind.TIMER,
-        Kind.EXECUTOR,
-        Kind.INPUT_OUTPUT,
+        WaitKind.RUNNING,
+        WaitKind.READY,
+        WaitKind.NOT_STARTED,
+        WaitKind.TIMER,
+        WaitKind.EXECUTOR,
+        WaitKind.INPUT_OUTPUT,
     }
 )
 
@@ -105,7 +105,7 @@ class Wait:
         made_by: the name of the task that has made it; empty if that is not known.
     """
 
-    kind: Kind
+    kind: WaitKind
     type_name: str = ""
     expression: str | None = None
     number: int | None = None
@@ -173,39 +173,39 @@ _MOST_NAMES = 4
 
 # The words for each kind of wait; {thing} is "self.ready (an Event)".
 _WAITS_FOR = {
-    Kind.LOCK: "waits for {thing}",
-    Kind.SEMAPHORE: "waits for {thing}",
-    Kind.CONDITION: "waits for {thing} to be notified",
-    Kind.EVENT: "waits for {thing} to be set",
-    Kind.QUEUE_GET: "waits for an item from {thing}, which is empty",
-    Kind.QUEUE_PUT: "waits for room in {thing}, which is full",
-    Kind.QUEUE_JOIN: "waits for all items of {thing} to be finished",
-    Kind.BARRIER: "waits at {thing}",
-    Kind.FUTURE: "waits for {thing} to be completed",
+    WaitKind.LOCK: "waits for {thing}",
+    WaitKind.SEMAPHORE: "waits for {thing}",
+    WaitKind.CONDITION: "waits for {thing} to be notified",
+    WaitKind.EVENT: "waits for {thing} to be set",
+    WaitKind.QUEUE_GET: "waits for an item from {thing}, which is empty",
+    WaitKind.QUEUE_PUT: "waits for room in {thing}, which is full",
+    WaitKind.QUEUE_JOIN: "waits for all items of {thing} to be finished",
+    WaitKind.BARRIER: "waits at {thing}",
+    WaitKind.FUTURE: "waits for {thing} to be completed",
 }
 
 # The action that would end the wait.
 _REMEDIES = {
-    Kind.LOCK: "release it",
-    Kind.SEMAPHORE: "release it",
-    Kind.CONDITION: "notify it",
-    Kind.EVENT: "set it",
-    Kind.QUEUE_GET: "put one",
-    Kind.QUEUE_PUT: "take an item",
-    Kind.QUEUE_JOIN: "call task_done()",
-    Kind.BARRIER: "arrive at it",
-    Kind.FUTURE: "complete it",
+    WaitKind.LOCK: "release it",
+    WaitKind.SEMAPHORE: "release it",
+    WaitKind.CONDITION: "notify it",
+    WaitKind.EVENT: "set it",
+    WaitKind.QUEUE_GET: "put one",
+    WaitKind.QUEUE_PUT: "take an item",
+    WaitKind.QUEUE_JOIN: "call task_done()",
+    WaitKind.BARRIER: "arrive at it",
+    WaitKind.FUTURE: "complete it",
 }
 
 _PLAIN = {
-    Kind.RUNNING: "is running now",
-    Kind.READY: "is about to go on",
-    Kind.NOT_STARTED: "has not started yet",
-    Kind.TIMER: "waits for a timer",
-    Kind.EXECUTOR: "waits for a job in another thread or process",
-    Kind.INPUT_OUTPUT: "waits for input or output",
-    Kind.DOUBLE: "waits for a double",
-    Kind.UNKNOWN: "waits for something that aldente can't see",
+    WaitKind.RUNNING: "is running now",
+    WaitKind.READY: "is about to go on",
+    WaitKind.NOT_STARTED: "has not started yet",
+    WaitKind.TIMER: "waits for a timer",
+    WaitKind.EXECUTOR: "waits for a job in another thread or process",
+    WaitKind.INPUT_OUTPUT: "waits for input or output",
+    WaitKind.DOUBLE: "waits for a double",
+    WaitKind.UNKNOWN: "waits for something that aldente can't see",
 }
 
 
@@ -265,7 +265,7 @@ class Phrases:
         return _REMEDIES[wait.kind]
 
     def _what(self, wait: Wait) -> str:
-        if wait.kind is Kind.TASKS:
+        if wait.kind is WaitKind.TASKS:
             return self._tasks_phrase(wait)
         if wait.kind in _PLAIN:
             details = ": ".join(filter(None, [_PLAIN[wait.kind], wait.detail]))
@@ -323,14 +323,14 @@ class Phrases:
         if wait.kind not in _REMEDIES:
             return
         if wait.holders:
-            if wait.kind is Kind.LOCK and wait.holders[0].task == index:
+            if wait.kind is WaitKind.LOCK and wait.holders[0].task == index:
                 yield "A task can't acquire the same Lock twice."
             return
-        if wait.kind in (Kind.LOCK, Kind.SEMAPHORE):
+        if wait.kind in (WaitKind.LOCK, WaitKind.SEMAPHORE):
             yield self._who_may_hold(wait)
             return
         yield self._who_could_help(wait)
-        if wait.kind is Kind.CONDITION:
+        if wait.kind is WaitKind.CONDITION:
             yield "notify() wakes only tasks that are already waiting; an earlier notify() is lost."
 
     def _who_may_hold(self, wait: Wait) -> str:

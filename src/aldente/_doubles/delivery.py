@@ -30,7 +30,7 @@ class Given(NamedTuple):
     is_computed: bool = False
 
 
-class Chosen(NamedTuple):
+class ChosenAnswer(NamedTuple):
     """What is known about the answer when a call begins.
 
     Attributes:
@@ -52,7 +52,7 @@ def begin(double: Any, call: Call) -> None:
     mock_compat.count_await(double, call.entry)
 
 
-def choose(double: Any, call: Call) -> Chosen:
+def choose(double: Any, call: Call) -> ChosenAnswer:
     """Choose the answer to a call that begins, as far as possible then.
 
     Raises:
@@ -64,11 +64,11 @@ def choose(double: Any, call: Call) -> Chosen:
     latest = _latest(double)
     source = _source_of(double, answer)
     if isinstance(source.side_effect, Each):
-        return Chosen(answer, latest, source.side_effect, source.side_effect.reserve(call))
-    return Chosen(answer, latest)
+        return ChosenAnswer(answer, latest, source.side_effect, source.side_effect.reserve(call))
+    return ChosenAnswer(answer, latest)
 
 
-async def wait_before(double: Any, call: Call, chosen: Chosen) -> None:
+async def wait_before(double: Any, call: Call, chosen: ChosenAnswer) -> None:
     """Wait for as long as the test delays the answer to a call."""
     timing = state_of(double).timing
     own = chosen.answer.timing if chosen.answer is not None else None
@@ -80,7 +80,7 @@ async def wait_before(double: Any, call: Call, chosen: Chosen) -> None:
     await wait_for_answer(seconds if seconds is not None else timing.seconds_of(call))
 
 
-async def give(double: Any, call: Call, chosen: Chosen) -> Given:
+async def give(double: Any, call: Call, chosen: ChosenAnswer) -> Given:
     """Give the answer to a call that has waited; the test may have changed it meanwhile.
 
     Raises:
@@ -200,7 +200,7 @@ def _source_of(double: Any, answer: ByArgument | None) -> Source:
     return Source(double.side_effect, mock_compat.own_return_value(double))
 
 
-def _source_now(double: Any, call: Call, chosen: Chosen) -> Source:
+def _source_now(double: Any, call: Call, chosen: ChosenAnswer) -> Source:
     """The source of the answer, after the call has waited."""
     answer = chosen.answer
     if _latest(double) is not chosen.latest:
@@ -246,7 +246,7 @@ class Stream:
     def __init__(self, double: Any, call: Call) -> None:
         self._double = double
         self._call = call
-        self._chosen = Chosen()
+        self._chosen = ChosenAnswer()
         self._items: Items | None = None
 
     def __aiter__(self) -> Self:

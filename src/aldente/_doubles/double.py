@@ -30,13 +30,13 @@ from aldente._doubles.keeping import (
     why_not_called,
 )
 from aldente._doubles.shape import Child, child_of, shape_in, shape_like, take_looks, take_spec
-from aldente._doubles.spec import Kind, kind_of
+from aldente._doubles.spec import ResultKind, kind_of
 from aldente._doubles.state import (
     Answering,
     AwaitedAnswering,
     ByArgument,
     ByArgumentAwaited,
-    Recorded,
+    RecordedDouble,
     State,
     is_double,
     name_of,
@@ -69,7 +69,7 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
-class Specced(Recorded, Answering):
+class Specced(RecordedDouble, Answering):
     """The base of both kinds of doubles."""
 
     _double_answer_kind: type[ByArgument] = ByArgument
@@ -173,7 +173,7 @@ class _Plain(Specced):
     def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         is_instance = kwargs.get("_spec_as_instance", False)
         self.__dict__["_double"] = State(
-            Kind.PLAIN, stands_for_instance=is_instance, is_made_here=is_instance
+            ResultKind.PLAIN, stands_for_instance=is_instance, is_made_here=is_instance
         )
         super().__init__(*args, **kwargs)
 
@@ -281,7 +281,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
     def __init__(self: Double[Any], spec: object = None, *args: Any, **kwargs: Any) -> None: ...
     def __init__(self, spec: Any = None, *args: Any, **kwargs: Any) -> None:
         self.__dict__["_double"] = State(
-            Kind.COROUTINE,
+            ResultKind.COROUTINE,
             stands_for_instance=True,
             is_made_here=kwargs.get("_spec_as_instance", False),
         )
@@ -365,18 +365,18 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
         kind = state_of(self).kind
         call = record(self, args, kwargs)
         has_answer = self.side_effect is not None or state_of(self).answers
-        is_unspecced = kind is Kind.COROUTINE and state_of(self).spec is None
+        is_unspecced = kind is ResultKind.COROUTINE and state_of(self).spec is None
         if is_unspecced and has_answer and is_stream(self, call):
-            kind = Kind.STREAM
-        if kind is Kind.PLAIN:
+            kind = ResultKind.STREAM
+        if kind is ResultKind.PLAIN:
             return answered_now(self, call)
         given: Any
-        if kind is Kind.COROUTINE:
+        if kind is ResultKind.COROUTINE:
             given = awaited(self, call)
             given.__qualname__ = call.double
             call.is_coroutine = True
         else:
-            given = (Stream if kind is Kind.STREAM else Entered)(self, call)
+            given = (Stream if kind is ResultKind.STREAM else Entered)(self, call)
         call.given = given
         return given
 
@@ -390,7 +390,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
     def _double_timing(self) -> Timing:
         __tracebackhide__ = True
         state = state_of(self)
-        if state.kind is Kind.PLAIN:
+        if state.kind is ResultKind.PLAIN:
             raise InvalidSetting(
                 "double", self, f"{name_of(self)} is called, not awaited: it answers at once."
             )
@@ -436,7 +436,7 @@ def double_like(value: Any, *, spec_argument: str, arguments: dict[str, Any]) ->
 
 def double_without_spec(value: Any, *, arguments: dict[str, Any]) -> Any:
     """Make a double without a spec, awaited if the value is; arguments as for `double_in`."""
-    is_awaited = callable(value) and kind_of(value) is not Kind.PLAIN
+    is_awaited = callable(value) and kind_of(value) is not ResultKind.PLAIN
     return _made(Child(is_awaited, arguments), "spec")
 
 

@@ -11,7 +11,7 @@ from aldente._doubles.annotated import may_be_iterated
 from aldente._doubles.answers import Each, Streams
 from aldente._doubles.delivery import is_awaited_itself
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.spec import Kind, annotation_of_result, is_function
+from aldente._doubles.spec import ResultKind, annotation_of_result, is_function
 from aldente._doubles.state import name_of, state_of
 from aldente._validation import is_exception
 from aldente.errors import InvalidSetting
@@ -35,7 +35,7 @@ def check_answer(double: Any, side_effect: Any, value: Any) -> None:
     check_is_asked(double, given)
     if is_stream:
         _check_stream(double, given)
-    elif state_of(double).kind is Kind.STREAM:
+    elif state_of(double).kind is ResultKind.STREAM:
         _check_items(double, side_effect, value)
 
 
@@ -94,10 +94,10 @@ def _check_stream(double: Any, items: Any) -> None:
             f"{name} can't stream items: it is awaited, and according to its annotation returns "
             f"something that 'async for' can't iterate over. Use {name}.returns(...).",
         )
-    if state.kind is Kind.STREAM or state.spec is None:
+    if state.kind is ResultKind.STREAM or state.spec is None:
         return
     annotation = annotation_of_result(state.spec) if is_function(state.spec) else None
-    if state.kind is Kind.COROUTINE and annotation is None and is_function(state.spec):
+    if state.kind is ResultKind.COROUTINE and annotation is None and is_function(state.spec):
         what = (
             "returns an awaitable, and no annotation says that 'async for' can iterate over its "
             "result"

@@ -8,7 +8,7 @@ from typing import Any
 from aldente._doubles import mock_compat
 from aldente._doubles.answers import Each
 from aldente._doubles.calls import Call, shown
-from aldente._doubles.spec import Kind
+from aldente._doubles.spec import ResultKind
 from aldente._doubles.state import ByArgument, is_double, name_of, state_of
 from aldente._records import Finding, receivers
 from aldente.errors import DoubleMisused
@@ -45,13 +45,13 @@ def _in_words(finding: Finding) -> str:
 
 # What a call returns, what should have been done with it, and how.
 _UNDONE = {
-    Kind.COROUTINE: (
+    ResultKind.COROUTINE: (
         "coroutine",
         "awaited",
         "Await it, or pass it to asyncio.create_task() and await the task.",
     ),
-    Kind.STREAM: ("stream", "iterated", "Iterate it with 'async for'."),
-    Kind.CONTEXT: ("context manager", "entered", "Enter it with 'async with'."),
+    ResultKind.STREAM: ("stream", "iterated", "Iterate it with 'async for'."),
+    ResultKind.CONTEXT: ("context manager", "entered", "Enter it with 'async with'."),
 }
 
 # How many lines of a double's calls a finding shows.
@@ -117,7 +117,7 @@ def _forgotten(double: Any) -> Iterator[Call]:
         yield call
 
 
-def _never_awaited(call: Call, kind: Kind) -> Finding:
+def _never_awaited(call: Call, kind: ResultKind) -> Finding:
     given, done, fix = _UNDONE[kind]
     what = f"the {given} of the double {call} was never {done}."
     return Finding("never-awaited", what, fix, call.place)

@@ -17,7 +17,7 @@ from aldente._doubles import mock_compat
 from aldente._doubles.annotated import Described, describe, described_coroutine
 from aldente._doubles.delivery import be_awaited
 from aldente._doubles.spec import (
-    Kind,
+    ResultKind,
     annotated_names,
     annotation_of_attribute,
     annotation_of_result,
@@ -61,7 +61,7 @@ class Member(NamedTuple):
     """
 
     value: Any
-    kind: Kind = Kind.PLAIN
+    kind: ResultKind = ResultKind.PLAIN
     signature: inspect.Signature | None = None
     is_instance: bool = False
     is_bound: bool = False
@@ -141,7 +141,7 @@ def _of_object(owner: type, name: str, value: Any) -> Member:
     if value is None or hasattr(type(value), "__get__"):
         # None until it is set, or computed by code that must not run.
         return described(annotation_of_attribute(owner, name), name) or Member(None)
-    return Member(value, kind_of(value) if callable(value) else Kind.PLAIN)
+    return Member(value, kind_of(value) if callable(value) else ResultKind.PLAIN)
 
 
 def has_async_members(owner: type) -> bool:
@@ -153,7 +153,7 @@ def has_async_members(owner: type) -> bool:
         for name in dir(owner)
         if name == "__call__" or not name.startswith("__")
     )
-    return any(member is not None and member.kind is not Kind.PLAIN for member in members)
+    return any(member is not None and member.kind is not ResultKind.PLAIN for member in members)
 
 
 class Child(NamedTuple):
@@ -210,12 +210,12 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
     state.hint = _hint_of(spec)
     if is_function(spec):
         kind = kind_of(spec)
-        if kind is not Kind.PLAIN:
+        if kind is not ResultKind.PLAIN:
             state.kind = kind
         # A bound method, or an object that does not bind, has no first parameter to leave out.
         skips = is_bound and not inspect.ismethod(spec) and hasattr(spec, "__get__")
         _take_signature(double, signature_of(spec, skip_first=skips))
-        if kind is Kind.PLAIN and isinstance(getattr(spec, "__code__", None), types.CodeType):
+        if kind is ResultKind.PLAIN and isinstance(getattr(spec, "__code__", None), types.CodeType):
             # Else `inspect` would get a mock as its code, which has every flag.
             double.__dict__["__code__"] = spec.__code__
         return
@@ -303,7 +303,7 @@ def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
     function = spec
     if spec is not None and not is_function(spec):
         function = _call_of(spec if isinstance(spec, type) else type(spec))
-    if function is not None and state.kind is not Kind.STREAM:
+    if function is not None and state.kind is not ResultKind.STREAM:
         known = described(annotation_of_result(function), f"result of {state.hint}")
         if known is not None:
             return _of_member(known, arguments)
@@ -333,14 +333,14 @@ def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
         value: the value.
         arguments: the arguments of the double.
     """
-    kind = kind_of(value) if callable(value) else Kind.PLAIN
+    kind = kind_of(value) if callable(value) else ResultKind.PLAIN
     return _of_member(Member(value, kind), arguments)
 
 
 def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
     value = member.value
     if value is None:
-        return Child(member.kind is not Kind.PLAIN, arguments)
+        return Child(member.kind is not ResultKind.PLAIN, arguments)
     if member.is_instance:
         instance = _instance_of(value, arguments)
         return instance._replace(result=member.result, gives_items=member.gives_items)
@@ -349,7 +349,7 @@ def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
     if isinstance(value, type):
         return Child(False, {**arguments, "spec": value})
     if is_function(value) or member.signature is not None:
-        is_awaited = member.kind is not Kind.PLAIN
+        is_awaited = member.kind is not ResultKind.PLAIN
         return Child(is_awaited, {**arguments, "spec": value, "_eat_self": member.is_bound})
     if isinstance(value, list | tuple):
         # As the spec, it would count as a list of names.
@@ -402,5 +402,5 @@ def take_looks(double: Any) -> None:
     state = state_of(double)
     if state.hint is not None and is_function(state.spec):
         double.__dict__["__name__"] = state.hint
-    if state.kind is not Kind.COROUTINE:
-        mock_compat.be_no_coroutine_function(double, is_generator=state.kind is Kind.STREAM)
+    if state.kind is not ResultKind.COROUTINE:
+        mock_compat.be_no_coroutine_function(double, is_generator=state.kind is ResultKind.STREAM)

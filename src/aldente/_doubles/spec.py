@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, InitVar
 from typing import Any, ClassVar
 
 
-class Kind(enum.Enum):
+class ResultKind(enum.Enum):
     """The kind of a call's result."""
 
     COROUTINE = "something to await"
@@ -26,15 +26,15 @@ class Kind(enum.Enum):
 
 # The types that determine the kind, by name: annotations need not be importable.
 _KINDS = {
-    "Awaitable": Kind.COROUTINE,
-    "Coroutine": Kind.COROUTINE,
-    "asyncio.Future": Kind.COROUTINE,
-    "asyncio.Task": Kind.COROUTINE,
-    "AsyncIterator": Kind.STREAM,
-    "AsyncIterable": Kind.STREAM,
-    "AsyncGenerator": Kind.STREAM,
-    "AsyncContextManager": Kind.CONTEXT,
-    "AbstractAsyncContextManager": Kind.CONTEXT,
+    "Awaitable": ResultKind.COROUTINE,
+    "Coroutine": ResultKind.COROUTINE,
+    "asyncio.Future": ResultKind.COROUTINE,
+    "asyncio.Task": ResultKind.COROUTINE,
+    "AsyncIterator": ResultKind.STREAM,
+    "AsyncIterable": ResultKind.STREAM,
+    "AsyncGenerator": ResultKind.STREAM,
+    "AsyncContextManager": ResultKind.CONTEXT,
+    "AbstractAsyncContextManager": ResultKind.CONTEXT,
 }
 
 # The modules that define these types.
@@ -53,28 +53,28 @@ def _wrapped_by(spec: Any) -> Any:
     return inspect.getattr_static(spec, "__wrapped__", None)
 
 
-def kind_of(spec: Any) -> Kind:
+def kind_of(spec: Any) -> ResultKind:
     """The kind of a callable's result, by its definition, or else by its return annotation.
 
     >>> async def fetch(): ...
     >>> kind_of(fetch)
-    <Kind.COROUTINE: 'something to await'>
+    <ResultKind.COROUTINE: 'something to await'>
     >>> kind_of(len)
-    <Kind.PLAIN: 'a value'>
+    <ResultKind.PLAIN: 'a value'>
     """
     if isinstance(spec, type):
-        return Kind.PLAIN
+        return ResultKind.PLAIN
     function = _function_of(spec)
     if inspect.iscoroutinefunction(function) or _is_marked(function):
-        return Kind.COROUTINE
+        return ResultKind.COROUTINE
     if inspect.isasyncgenfunction(function):
-        return Kind.STREAM
+        return ResultKind.STREAM
     if _is_made_by_asynccontextmanager(function):
-        return Kind.CONTEXT
+        return ResultKind.CONTEXT
     kind = _kind_by_annotation(function)
     wrapped = _wrapped_by(function)
     # A wrapper has the kind of what it wraps, unless its annotation says otherwise.
-    return kind_of(wrapped) if kind is Kind.PLAIN and wrapped is not None else kind
+    return kind_of(wrapped) if kind is ResultKind.PLAIN and wrapped is not None else kind
 
 
 def _function_of(spec: Any) -> Any:
@@ -115,21 +115,21 @@ def _is_made_by_asynccontextmanager(function: Any) -> bool:
     )
 
 
-def _kind_by_annotation(function: Any) -> Kind:
+def _kind_by_annotation(function: Any) -> ResultKind:
     result = return_annotation(function)
     if isinstance(result, str):
         name = async_type(result.partition("[")[0].strip())
-        return Kind.PLAIN if name is None else _KINDS[name]
+        return ResultKind.PLAIN if name is None else _KINDS[name]
     kind = typing.get_origin(result) or result
     if not isinstance(kind, type):
-        return Kind.PLAIN
+        return ResultKind.PLAIN
     name = async_type(kind)
     if name is not None:
         return _KINDS[name]
     if hasattr(kind, "__aenter__") and hasattr(kind, "__await__"):
         # Like the request of an HTTP client: code awaits it or enters it.
-        return Kind.CONTEXT
-    return Kind.PLAIN
+        return ResultKind.CONTEXT
+    return ResultKind.PLAIN
 
 
 def async_type(head: Any) -> str | None:
@@ -211,7 +211,7 @@ def annotation_of_result(function: Any) -> Any:
     run = _function_of(function)
     result = return_annotation(run)
     is_wrapped = not inspect.iscoroutinefunction(run) and (
-        _kind_by_annotation(run) is not Kind.PLAIN or _is_made_by_asynccontextmanager(run)
+        _kind_by_annotation(run) is not ResultKind.PLAIN or _is_made_by_asynccontextmanager(run)
     )
     if is_wrapped:
         # Awaitable[X], AbstractAsyncContextManager[X], AsyncIterator[X] or Coroutine[Any, Any, X].

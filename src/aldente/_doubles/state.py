@@ -1,7 +1,8 @@
 """The state of all doubles: their shape, their answers and the record of their calls.
 
-Functions, not methods: apart from a mock's attributes and those for tests, a double should have no
-attributes that could clash with the real thing's.
+`Answering` and its subclasses have the methods by which a test sets what a double answers, and
+when. All else is functions, not methods: apart from a mock's attributes and those for tests, a
+double should have no attributes that could clash with the real thing's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from aldente._doubles.answers import Calls, Each, Source, Streams, Timing, never
 from aldente._doubles.calls import Call, CallLog
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.spec import Kind
+from aldente._doubles.spec import ResultKind
 from aldente._records import SourcePlace
 from aldente._source import place_of_caller, users_frame
 from aldente._validation import parse_exception, parse_function
@@ -210,7 +211,7 @@ class State:
         "timing",
     )
 
-    def __init__(self, kind: Kind, *, stands_for_instance: bool, is_made_here: bool) -> None:
+    def __init__(self, kind: ResultKind, *, stands_for_instance: bool, is_made_here: bool) -> None:
         self.spec: Any = None
         self.stands_for_instance = stands_for_instance
         self.is_made_here = is_made_here
@@ -230,13 +231,13 @@ class State:
         self.timing = Timing()
 
 
-class Recorded:
+class RecordedDouble:
     """The base of every double."""
 
 
 def is_double(value: object) -> bool:
     """Whether a value is a double of aldente, whatever its ``__class__`` says."""
-    return issubclass(type(value), Recorded)
+    return issubclass(type(value), RecordedDouble)
 
 
 def state_of(double: Any) -> State:

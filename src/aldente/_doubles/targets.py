@@ -18,7 +18,7 @@ from typing import Any
 
 from aldente._doubles import mock_compat
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.spec import Kind, is_function, kind_of
+from aldente._doubles.spec import ResultKind, is_function, kind_of
 from aldente._source import is_users
 from aldente.errors import NoSuchModule, NoSuchTarget, PatchedElsewhere, SyncDouble
 
@@ -121,14 +121,14 @@ def check_replacement(target: str, original: Any, new: Any, new_callable: Any) -
     """
     if mock_compat.is_mock(original) or not is_function(original):
         return
-    if kind_of(original) is not Kind.COROUTINE:
+    if kind_of(original) is not ResultKind.COROUTINE:
         return
     if isinstance(new_callable, type) and mock_compat.is_plain_kind(new_callable):
         raise SyncDouble(target, f"a {new_callable.__name__}")
     if mock_compat.is_mock(new):
         if not mock_compat.is_awaited(new) and not _gives_awaitable(new):
             raise SyncDouble(target, f"a {type(new).__name__}")
-    elif is_function(new) and kind_of(new) is Kind.PLAIN and not _is_opaque(new):
+    elif is_function(new) and kind_of(new) is ResultKind.PLAIN and not _is_opaque(new):
         raise SyncDouble(target, f"the function {getattr(new, '__name__', new)!r}")
 
 
@@ -138,7 +138,7 @@ def _gives_awaitable(double: Any) -> bool:
         return False
     side_effect = mock_compat.side_effect_of(double)
     if side_effect is not None:
-        return not callable(side_effect) or kind_of(side_effect) is Kind.COROUTINE
+        return not callable(side_effect) or kind_of(side_effect) is ResultKind.COROUTINE
     value = mock_compat.own_return_value(double)
     return value is not DEFAULT and inspect.isawaitable(value)
 

@@ -19,14 +19,14 @@ from aldente._explore.arguments import (
     parse_rules,
     parse_strategy,
 )
-from aldente._explore.executors import Workers, check_shareable, parse_executor, search_in
+from aldente._explore.executors import ExecutorProcesses, check_shareable, parse_executor, search_in
 from aldente._explore.explorer import Explorer
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.nondeterminism import check_python, run_again
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import Plan
+from aldente._explore.sharded_search import SearchPlan
 from aldente._explore.simulate import Program, simulate
 from aldente._records import Level
 from aldente._schedules import Schedule
@@ -126,7 +126,7 @@ def search(
     workers = None
     if executor is not None:
         check_shareable(strategy)
-        workers = Workers(parse_executor(executor), main, runs_rules, levels)
+        workers = ExecutorProcesses(parse_executor(executor), main, runs_rules, levels)
     end = None if seconds is None else monotonic() + seconds
     with kept_randomness(), noting_interrupts() as is_interrupted:
         watch = RuleWatch(levels)
@@ -136,7 +136,7 @@ def search(
             found = explorer.explore(chosen, limit)
             return replace(found, findings=tuple(texts_of(watch.warnings)))
         looks_for_races = watch.looks_for_races and not isinstance(chosen, Fifo)
-        plan = Plan(number, limit, strategy, runs_rules.seed, looks_for_races)
+        plan = SearchPlan(number, limit, strategy, runs_rules.seed, looks_for_races)
         return search_in(workers, plan, explorer, watch)
 
 

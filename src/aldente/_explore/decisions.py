@@ -1,4 +1,7 @@
-"""What a function has read of what tasks share, and which of its lines depend on that."""
+"""What a function has read of what tasks share, and which of its lines depend on that.
+
+Also what functions take and put back, and what they do about it when an exception comes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import Before
-from aldente._explore.shared_names import Use
+from aldente._explore.shared_names import PathUse
 
 _EXITS = ("__exit__", "__aexit__")
 
@@ -155,8 +158,8 @@ class CalledFunction:
         self.file = code.co_filename
         self.instructions = code.co_code
         self.line = self.last = 0
-        self.changes: list[Use] = []
-        self.before: dict[Use, Before] = {}
+        self.changes: list[PathUse] = []
+        self.before: dict[PathUse, Before] = {}
         self.watched: list[WatchedRead] = []
         self.takes: list[Take] = []
 

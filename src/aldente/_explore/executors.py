@@ -24,7 +24,7 @@ from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, texts_of
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import Plan, ShardedSearch, conclude
+from aldente._explore.sharded_search import SearchPlan, ShardedSearch, conclude
 from aldente._explore.simulate import Main, Program
 from aldente._records import Level
 from aldente._simulation.choices import Strategy
@@ -57,7 +57,7 @@ _OBJECT = (
 )
 
 
-class _Task(NamedTuple):
+class _SentBatch(NamedTuple):
     """A batch as it is sent to a process.
 
     Attributes:
@@ -89,7 +89,7 @@ class _SameProcess(Exception):
 _one_at_a_time = threading.Lock()
 
 
-def _run_task(task: _Task) -> BatchResult:
+def _run_task(task: _SentBatch) -> BatchResult:
     """Do a batch in this process."""
     if task.sender == (this_machine(), os.getpid()):
         raise _SameProcess
@@ -104,7 +104,7 @@ def _run_task(task: _Task) -> BatchResult:
         return replace(result, findings=tuple(watch.warnings))
 
 
-class Workers:
+class ExecutorProcesses:
     """Does batches in the processes of an executor.
 
     Args:
@@ -141,7 +141,7 @@ class Workers:
         Raises:
             WorkersFailed: the executor takes no more work.
         """
-        task = _Task(self._pickled, self._rules, self._levels, batch, bounds, self._sender)
+        task = _SentBatch(self._pickled, self._rules, self._levels, batch, bounds, self._sender)
         return self._executor.submit(_run_task, task)
 
     @contextlib.contextmanager
@@ -168,7 +168,9 @@ class Workers:
             raise WorkersFailed(what, fix) from error
 
 
-def search_in(workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch) -> Exploration:
+def search_in(
+    workers: ExecutorProcesses, plan: SearchPlan, explorer: Explorer, watch: RuleWatch
+) -> Exploration:
     """Search in worker processes, and analyse a failure in this one.
 
     Args:

@@ -15,7 +15,7 @@ from aldente._explore.nondeterminism import (
     likely_cause,
     steps_in_stock_order,
 )
-from aldente._explore.result import Exploration, Failure, Kept, Known
+from aldente._explore.result import Exploration, Failure, KeptFailure, Known
 from aldente._explore.rules_in_runs import besides, found_in_run
 from aldente._explore.runs import Run, RunWatch
 from aldente._explore.serial_orders import SerialOrders
@@ -48,7 +48,7 @@ _LEADS_OF_SCHEDULE = 3
 _RUNS_OF_RACE = 40
 
 
-class Found(NamedTuple):
+class FoundFailure(NamedTuple):
     """A run that failed.
 
     Attributes:
@@ -145,7 +145,7 @@ class Explorer:
     program: Program
     end: float | None = None
     is_shrinking: bool = True
-    known: Kept | None = None
+    known: KeptFailure | None = None
     on_replay: Callable[[], object] = lambda: None
     is_continued: bool = False
     is_beside_stock: bool = False
@@ -155,7 +155,7 @@ class Explorer:
         self,
         strategy: Strategy,
         limit: int,
-        conclude: Callable[[Found], Failure | None] | None = None,
+        conclude: Callable[[FoundFailure], Failure | None] | None = None,
     ) -> Exploration:
         """Run the program until it fails, or the budget ends.
 
@@ -177,7 +177,7 @@ class Explorer:
         escaped = failure.inexact or exploration.escaped
         return replace(exploration, failure=failure, escaped=escaped)
 
-    def search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
+    def search(self, strategy: Strategy, limit: int) -> tuple[Exploration, FoundFailure | None]:
         """As `explore`, but without the analysis of a failure.
 
         Returns:
@@ -188,7 +188,7 @@ class Explorer:
         finally:
             _release(strategy)
 
-    def _search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
+    def _search(self, strategy: Strategy, limit: int) -> tuple[Exploration, FoundFailure | None]:
         check_python()
         seen = self.seen = set()
         results = _Results()
@@ -220,7 +220,7 @@ class Explorer:
             results.count(run)
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
-                found = Found(self.program, run, run.error, results.number)
+                found = FoundFailure(self.program, run, run.error, results.number)
             elif number == first and not self.is_continued:
                 schedule = run.schedule(self.program.rules)
                 results.escaped = likely_cause(self.program, schedule, run)
@@ -229,7 +229,7 @@ class Explorer:
             results.is_exhausted = results.is_exhausted or is_complete
         return results.exploration(len(seen)), found
 
-    def _count_known(self, kept: Kept, results: _Results) -> Found | None:
+    def _count_known(self, kept: KeptFailure, results: _Results) -> FoundFailure | None:
         """Try the known schedule first; its run, if that still fails."""
         found = self._try_known(kept)
         results.number = 1
@@ -239,7 +239,7 @@ class Explorer:
 
     def look_for_races(
         self, exploration: Exploration, limit: int
-    ) -> tuple[Exploration, Found | None]:
+    ) -> tuple[Exploration, FoundFailure | None]:
         """Look for lost updates in a program that has passed.
 
         Args:
@@ -262,7 +262,7 @@ class Explorer:
         for each in search.look():
             number = exploration.runs + search.runs
             if isinstance(each, Failed):
-                return exploration, Found(self.program, each.run, each.error, number)
+                return exploration, FoundFailure(self.program, each.run, each.error, number)
             if watch.report_race(self._finding(each, watch)):
                 return replace(exploration, failure=self._failure_of(each, number)), None
         return exploration, None
@@ -305,7 +305,7 @@ class Explorer:
     def _stock_order(self, program: Program, schedule: Schedule) -> tuple[Step, ...]:
         return steps_in_stock_order(program, schedule) if self.is_beside_stock else ()
 
-    def _try_known(self, kept: Kept) -> Found | None:
+    def _try_known(self, kept: KeptFailure) -> FoundFailure | None:
         """The run of the known schedule, if it still fails."""
         schedule = kept.schedule
         rules = self.program.rules._replace(
@@ -317,9 +317,9 @@ class Explorer:
         if run.error is None:
             return None
         is_same = self.is_shrinking and identity_of_kind(run.error) == kept.kind
-        return Found(program, run, run.error, 1, len(watched.switches) if is_same else None)
+        return FoundFailure(program, run, run.error, 1, len(watched.switches) if is_same else None)
 
-    def conclude(self, found: Found) -> Failure:
+    def conclude(self, found: FoundFailure) -> Failure:
         """The failure of a run: shrunk, and with what may make a replay inexact."""
         program, run, error, number, switches = found
         schedule = run.schedule(program.rules)

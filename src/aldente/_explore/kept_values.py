@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import frame_at
-from aldente._explore.races import Access
+from aldente._explore.races import SharedAccess
 from aldente._explore.shared_names import ObjectNames
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.values import UNKNOWN, TooLarge, value_of
@@ -114,7 +114,9 @@ class KeptValues:
         else:
             self.ends[task.get_name()] = "returned"
 
-    def add_to(self, access: Access, value: Any, before: Before, names: ObjectNames) -> Access:
+    def add_to(
+        self, access: SharedAccess, value: Any, before: Before, names: ObjectNames
+    ) -> SharedAccess:
         """A change with what it has set.
 
         Args:

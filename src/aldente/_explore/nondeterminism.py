@@ -3,6 +3,11 @@
 It compares two runs of one schedule by their fingerprints. If those differ, it records runs until
 two of them differ, to find where; and one more looks at each call of a function written in C, for
 what the program gets from the outside world.
+
+`check_python` checks that schedules work on a Python newer than those tested. aldente recognises
+steps of tasks by the callbacks that asyncio passes to its loop, which is no public API. Where it
+does not recognise them, every run has the order of stock asyncio, and a search would miss all bugs
+that depend on the schedule. So on such a Python it runs a program with a known answer first.
 """
 
 from __future__ import annotations
@@ -27,141 +32,6 @@ from aldente._source import is_programs, place_of
 from aldente._strategies.replay import Leading, Replay, Watched
 from aldente._virtual_time.polling import name_of_clock
 from aldente.errors import ReplayMismatch, UnsupportedPython
-
-
-def check_python() -> None:
-    """Check that schedules work on the running Python.
-
-    Raises:
-        UnsupportedPython: they don't.
-    """
-    if not _checked_pythons.is_checked():
-        _check(_checked_pythons.running)
-
-
-@functools.cache
-def _check(version: tuple[int, int]) -> None:
-    try:
-        run = simulate(_woken_together, _Newest(), RunSettings())
-    except Exception as error:
-        raise UnsupportedPython(version, f"a run could not begin: {error!r}") from error
-    if run.error is not None:
-        raise UnsupportedPython(version, f"a run ended with {run.error!r}") from run.error
-    if run.result != ["c", "b", "a", "main"]:
-        order = ", ".join(map(str, run.result))
-        raise UnsupportedPython(
-            version,
-            (
-                "tasks that the schedule continued in last-in, first-out order went on in the "
-                f"order {order}"
-            ),
-        )
-
-
-async def _woken_together() -> list[str]:
-    """The order in which tasks go on that are ready at once, woken or after a yield."""
-    loop = asyncio.get_running_loop()
-    order: list[str] = []
-    gates = [loop.create_future() for _ in range(2)]
-
-    async def wait(name: str, gate: asyncio.Future[None] | None) -> None:
-        if gate is None:
-            await asyncio.sleep(0)
-        else:
-            await gate
-        order.append(name)
-
-    tasks = [
-        loop.create_task(wait(name, gate)) for name, gate in zip("abc", [*gates, None], strict=True)
-    ]
-    await asyncio.sleep(0)
-    for gate in gates:
-        gate.set_result(None)
-    await asyncio.sleep(0)
-    order.append("main")
-    await asyncio.wait(tasks)
-    return order
-
-
-class _Newest:
-    """Chooses the task that became ready last, and the main task after all others."""
-
-    def start(self) -> bool:
-        """True."""
-        return True
-
-    def choose(self, count: int, options: Sequence[object]) -> int:
-        """The newest option that is not the main task."""
-        main = [getattr(option, "who", "") == "Task-1" for option in options]
-        return max(index for index in range(count) if not main[index] or count == 1)
-
-    def end(self) -> None:
-        """Do nothing."""
-
-
-# A profile function is slow, and a program that depends on a clock reads it soon.
-_MOST_STEPS = 5_000
-
-
-def hint_at_clocks(program: Program, schedule: Schedule) -> str:
-    """The sentence that ``wall=True`` may help; empty if the program reads no real clock.
-
-    Args:
-        program: the program, which runs once more.
-        schedule: the schedule of that run.
-    """
-    rules = program.rules
-    if rules.wall is not None:
-        return ""
-    found: dict[str, str] = {}
-
-    def look(frame: FrameType, event: str, called: Any) -> None:
-        # Not what libraries read, for a line in a log for one.
-        if event != "c_call" or not is_programs(frame.f_code.co_filename):
-            return
-        name = name_of_clock(called)
-        if name is not None:
-            found.setdefault(name, f"{name} at {place_of(frame)}")
-
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        fewer = rules._replace(max_steps=min(rules.max_steps, _MOST_STEPS))
-        program.run(Leading(schedule.choices), rules=fewer)
-    finally:
-        sys.setprofile(before)
-    if not found:
-        return ""
-    return (
-        f"The program reads {', '.join(found.values())}: that clock does not follow the time of "
-        "the loop; with wall=True it does."
-    )
-
-
-def steps_in_stock_order(program: Program, schedule: Schedule) -> tuple[Step, ...]:
-    """The steps of a program in asyncio's own order, up to its end.
-
-    Args:
-        program: the program, which is run once more.
-        schedule: the schedule to compare with.
-
-    Returns:
-        The steps; none if the schedule is that order itself.
-
-    Raises:
-        KeyboardInterrupt: the user pressed Ctrl-C.
-    """
-    if not any(schedule.choices):
-        return ()
-    rules = program.rules._replace(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
-    watched = Watched(Replay(Schedule(())))
-    run = program.run_aside(watched, rules, choices=watched)
-    return tuple(map(_without_roles, run.steps[: run.steps_until_end]))
-
-
-def _without_roles(step: Step) -> Step:
-    """A step that takes no part in a race: this run may pass."""
-    return replace(step, shared=tuple(use._replace(role="") for use in step.shared))
 
 
 def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch | None]:
@@ -375,3 +245,138 @@ def _source_called(called: Any) -> str | None:
     if name in ("random", "getrandbits") and isinstance(owner, random.SystemRandom):
         return "random.SystemRandom"
     return _NAMES.get(name)
+
+
+def check_python() -> None:
+    """Check that schedules work on the running Python.
+
+    Raises:
+        UnsupportedPython: they don't.
+    """
+    if not _checked_pythons.is_checked():
+        _check(_checked_pythons.running)
+
+
+@functools.cache
+def _check(version: tuple[int, int]) -> None:
+    try:
+        run = simulate(_woken_together, _Newest(), RunSettings())
+    except Exception as error:
+        raise UnsupportedPython(version, f"a run could not begin: {error!r}") from error
+    if run.error is not None:
+        raise UnsupportedPython(version, f"a run ended with {run.error!r}") from run.error
+    if run.result != ["c", "b", "a", "main"]:
+        order = ", ".join(map(str, run.result))
+        raise UnsupportedPython(
+            version,
+            (
+                "tasks that the schedule continued in last-in, first-out order went on in "
+                f"the order {order}"
+            ),
+        )
+
+
+async def _woken_together() -> list[str]:
+    """The order in which tasks go on that are ready at once, woken or after a yield."""
+    loop = asyncio.get_running_loop()
+    order: list[str] = []
+    gates = [loop.create_future() for _ in range(2)]
+
+    async def wait(name: str, gate: asyncio.Future[None] | None) -> None:
+        if gate is None:
+            await asyncio.sleep(0)
+        else:
+            await gate
+        order.append(name)
+
+    tasks = [
+        loop.create_task(wait(name, gate)) for name, gate in zip("abc", [*gates, None], strict=True)
+    ]
+    await asyncio.sleep(0)
+    for gate in gates:
+        gate.set_result(None)
+    await asyncio.sleep(0)
+    order.append("main")
+    await asyncio.wait(tasks)
+    return order
+
+
+class _Newest:
+    """Chooses the task that became ready last, and the main task after all others."""
+
+    def start(self) -> bool:
+        """True."""
+        return True
+
+    def choose(self, count: int, options: Sequence[object]) -> int:
+        """The newest option that is not the main task."""
+        main = [getattr(option, "who", "") == "Task-1" for option in options]
+        return max(index for index in range(count) if not main[index] or count == 1)
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+# A profile function is slow, and a program that depends on a clock reads it soon.
+_MOST_STEPS = 5_000
+
+
+def hint_at_clocks(program: Program, schedule: Schedule) -> str:
+    """The sentence that ``wall=True`` may help; empty if the program reads no real clock.
+
+    Args:
+        program: the program, which runs once more.
+        schedule: the schedule of that run.
+    """
+    rules = program.rules
+    if rules.wall is not None:
+        return ""
+    found: dict[str, str] = {}
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        # Not what libraries read, for a line in a log for one.
+        if event != "c_call" or not is_programs(frame.f_code.co_filename):
+            return
+        name = name_of_clock(called)
+        if name is not None:
+            found.setdefault(name, f"{name} at {place_of(frame)}")
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        fewer = rules._replace(max_steps=min(rules.max_steps, _MOST_STEPS))
+        program.run(Leading(schedule.choices), rules=fewer)
+    finally:
+        sys.setprofile(before)
+    if not found:
+        return ""
+    return (
+        f"The program reads {', '.join(found.values())}: that clock does not follow the time of "
+        "the loop; with wall=True it does."
+    )
+
+
+def steps_in_stock_order(program: Program, schedule: Schedule) -> tuple[Step, ...]:
+    """The steps of a program in asyncio's own order, up to its end.
+
+    Args:
+        program: the program, which is run once more.
+        schedule: the schedule to compare with.
+
+    Returns:
+        The steps; none if the schedule is that order itself.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C.
+    """
+    if not any(schedule.choices):
+        return ()
+    rules = program.rules._replace(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
+    watched = Watched(Replay(Schedule(())))
+    run = program.run_aside(watched, rules, choices=watched)
+    return tuple(map(_without_roles, run.steps[: run.steps_until_end]))
+
+
+def _without_roles(step: Step) -> Step:
+    """A step that takes no part in a race: this run may pass."""
+    return replace(step, shared=tuple(use._replace(role="") for use in step.shared))

@@ -14,7 +14,7 @@ from aldente._simulation.values import TooLarge, is_value, value_of
 TOO_LARGE = "values are too large to be compared"
 
 
-class Observation(NamedTuple):
+class ObservedOperations(NamedTuple):
     """The outcome of the operations of a run.
 
     Attributes:
@@ -56,7 +56,7 @@ class Observation(NamedTuple):
         """Equal for runs that have called the same operations."""
         return frozenset(collections.Counter(map(_identity, self.operations)).items())
 
-    def keeps_order_of(self, other: Observation) -> bool:
+    def keeps_order_of(self, other: ObservedOperations) -> bool:
         """Whether operations that did not overlap in another run are in the same order in this."""
         places = {_identity(each): number for number, each in enumerate(self.operations)}
         known = [(each, places.get(_identity(each))) for each in other.operations]
@@ -68,7 +68,7 @@ class Observation(NamedTuple):
         )
 
 
-def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> Observation:
+def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> ObservedOperations:
     """The outcome of the operations of a run that has ended.
 
     Args:
@@ -89,7 +89,7 @@ def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) ->
         counts, state, doubt = collections.Counter(), (object(),), TOO_LARGE
     shown = ", ".join(_shown(state) for state in states)
     things = " and ".join(dict.fromkeys(type(each).__qualname__ for each in operations.things))
-    return Observation(
+    return ObservedOperations(
         things,
         frozenset(counts.items()),
         state,

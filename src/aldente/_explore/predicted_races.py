@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from aldente._explore.guards import facts_of
-from aldente._explore.races import Access, races
+from aldente._explore.races import SharedAccess, races
 from aldente._explore.runs import Run
 from aldente._records import SourcePlace
 from aldente._schedules import Step
@@ -26,9 +26,9 @@ class Race(NamedTuple):
         inside: the part of the other, up to its change.
     """
 
-    read: Access
-    change: Access
-    act: Access
+    read: SharedAccess
+    change: SharedAccess
+    act: SharedAccess
     around: Section
     inside: Section
 
@@ -64,15 +64,15 @@ class UsesOfRun:
             self._begun.setdefault(step.task, number)
             self._ended[step.task] = number
 
-    def step_of(self, access: Access) -> tuple[str, int]:
+    def step_of(self, access: SharedAccess) -> tuple[str, int]:
         """The task of an access, and the number of its step among those of the task, from 0."""
         return self._numbers[access.step]
 
-    def has_begun_before(self, task: str, access: Access) -> bool:
+    def has_begun_before(self, task: str, access: SharedAccess) -> bool:
         """Whether a task had begun when something else was done."""
         return self._begun[task] <= access.step
 
-    def is_needed_after(self, take: Access) -> bool:
+    def is_needed_after(self, take: SharedAccess) -> bool:
         """Whether what a task has taken is used after the last step of the task.
 
         To look at it in an assertion is no use: this has passed, so what it is then is right. Nor
@@ -83,7 +83,7 @@ class UsesOfRun:
         puts = {each.use.at for each in later if (each.delta or 0) * (take.delta or 0) < 0}
         return any(each.use.at not in puts and not _is_asserted(each) for each in later)
 
-    def section_of(self, change: Access) -> Section:
+    def section_of(self, change: SharedAccess) -> Section:
         """The part of a task that ends with a change, from the first read that the change depends
         on.
         """
@@ -92,12 +92,12 @@ class UsesOfRun:
         first = min((number for name, number in steps if name == task), default=last)
         return Section(task, first, last)
 
-    def reads_of(self, change: Access) -> list[Access]:
+    def reads_of(self, change: SharedAccess) -> list[SharedAccess]:
         """The reads of the same thing by which a change is made."""
         deciding = (self._by_place[place] for place in change.deciding)
         return [read for read in deciding if read.key == change.key]
 
-    def sources_of(self, change: Access) -> list[Access]:
+    def sources_of(self, change: SharedAccess) -> list[SharedAccess]:
         """The reads of other things, in earlier steps of the task, whose values a change uses."""
         found = (self._by_place[place] for place in change.computed_from)
         task, step = self.step_of(change)
@@ -109,15 +109,15 @@ class UsesOfRun:
             and self.step_of(read)[1] < step
         ]
 
-    def by_thing(self) -> list[list[Access]]:
+    def by_thing(self) -> list[list[SharedAccess]]:
         """The accesses of each thing, without those that only depend on an earlier one."""
-        found: dict[Hashable, list[Access]] = defaultdict(list)
+        found: dict[Hashable, list[SharedAccess]] = defaultdict(list)
         for access in self.accesses:
             if access.of < 0:
                 found[access.key].append(access)
         return list(found.values())
 
-    def count_of_reads(self, read: Access, before: Access, section: Section) -> int:
+    def count_of_reads(self, read: SharedAccess, before: SharedAccess, section: Section) -> int:
         """How often a task has read on the line of a read before it has made a change.
 
         Args:
@@ -133,7 +133,7 @@ class UsesOfRun:
                 count += task == section.task and step >= section.first
         return count
 
-    def change_like(self, change: Access, section: Section) -> Access | None:
+    def change_like(self, change: SharedAccess, section: Section) -> SharedAccess | None:
         """The first change of a task at the line of a change of another run; None without one.
 
         Args:
@@ -149,7 +149,7 @@ class UsesOfRun:
         return None
 
 
-def _is_asserted(access: Access) -> bool:
+def _is_asserted(access: SharedAccess) -> bool:
     facts = facts_of(access.use.at.path).get(access.use.at.line)
     return facts is not None and facts.asserts
 
@@ -217,7 +217,9 @@ def _predicted_of_things(uses: UsesOfRun, counts: Counter[_Lines], most: int) ->
                         yield from _races_around(like, act, last - first, changes, uses)
 
 
-def _reads_like(read: Access, accesses: Sequence[Access], uses: UsesOfRun) -> Iterator[Access]:
+def _reads_like(
+    read: SharedAccess, accesses: Sequence[SharedAccess], uses: UsesOfRun
+) -> Iterator[SharedAccess]:
     """A read, and those on the same line by other tasks."""
     for other in accesses:
         is_other = uses.step_of(other)[0] != uses.step_of(read)[0]
@@ -226,7 +228,11 @@ def _reads_like(read: Access, accesses: Sequence[Access], uses: UsesOfRun) -> It
 
 
 def _races_around(
-    read: Access, act: Access, length: int, changes: Sequence[Access], uses: UsesOfRun
+    read: SharedAccess,
+    act: SharedAccess,
+    length: int,
+    changes: Sequence[SharedAccess],
+    uses: UsesOfRun,
 ) -> Iterator[Race]:
     task, first = uses.step_of(read)
     around = Section(task, first, first + length)
@@ -248,7 +254,7 @@ def _overwriting_by_stale(uses: UsesOfRun, *, is_observed: bool = False) -> Iter
         is_observed: whether to return only those in which it does so in this run.
     """
 
-    def may_be_between(read: Access, act: Access, other: Access) -> bool:
+    def may_be_between(read: SharedAccess, act: SharedAccess, other: SharedAccess) -> bool:
         return not is_observed or read.place < other.place < act.place
 
     things = {accesses[0].key: accesses for accesses in uses.by_thing()}
@@ -270,7 +276,11 @@ def _overwriting_by_stale(uses: UsesOfRun, *, is_observed: bool = False) -> Iter
 
 
 def _are_of_one_other(
-    source: Access, change: Access, read: Access, act: Access, uses: UsesOfRun
+    source: SharedAccess,
+    change: SharedAccess,
+    read: SharedAccess,
+    act: SharedAccess,
+    uses: UsesOfRun,
 ) -> bool:
     """Whether one task changes what another has read, and what that sets by it."""
     task, other = uses.step_of(act)[0], uses.step_of(change)[0]
@@ -285,7 +295,11 @@ def _are_of_one_other(
 
 
 def _overwriting(
-    read: Access, source: Access, change: Access, act: Access, uses: UsesOfRun
+    read: SharedAccess,
+    source: SharedAccess,
+    change: SharedAccess,
+    act: SharedAccess,
+    uses: UsesOfRun,
 ) -> Race:
     both = uses.section_of(source), uses.section_of(change)
     (task, first), (_, last) = uses.step_of(read), uses.step_of(act)

@@ -1,7 +1,7 @@
 """The progress of a search, as JSON and back: `of_progress` and `progress_of`.
 
 What is read may have been changed, so each value is checked: whatever it is, the result is a
-`Progress` with which a search can go on, or a `ValueError`.
+`SearchProgress` with which a search can go on, or a `ValueError`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from aldente import _stored_json as stored
 from aldente._explore.batches import BatchResult, FailedRun
 from aldente._explore.result import Exploration
-from aldente._explore.sharded_search import AHEAD, Progress
+from aldente._explore.sharded_search import AHEAD, SearchProgress
 from aldente._records import Finding, SourcePlace
 from aldente._schedules import Schedule
 from aldente._simulation import tokens
@@ -27,7 +27,7 @@ _MOST_NUMBER = 2**64 - 1
 _MOST_SHARDS = 10_000
 
 
-def of_progress(progress: Progress) -> dict[str, Any]:
+def of_progress(progress: SearchProgress) -> dict[str, Any]:
     """Progress in types that can be written as JSON."""
     failed, number = progress.failure or (None, 0)
     return {
@@ -49,7 +49,7 @@ _KEYS = (
 )
 
 
-def progress_of(value: object) -> Progress:
+def progress_of(value: object) -> SearchProgress:
     """The progress that `of_progress` wrote.
 
     Raises:
@@ -61,7 +61,7 @@ def progress_of(value: object) -> Progress:
         raise stored.Malformed(f"it lacks what was covered before round {first[0]}")
     failed = _failed(found["failed"])
     races = found["races"]
-    return Progress(
+    return SearchProgress(
         first,
         _exploration(found["exploration"]),
         shared,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aldente._explore.kept_values import Ending, KeptValues
 from aldente._explore.predicted_races import Race, UsesOfRun
-from aldente._explore.races import Access
+from aldente._explore.races import SharedAccess
 from aldente._records import Finding, SourcePlace
 from aldente._rules import race as rule
 from aldente._strategies.steered import Section
@@ -27,7 +27,7 @@ _FIX_OF_CHECK = (
 )
 
 
-def lost_update(race: Race, serial: tuple[Access, Access]) -> Finding:
+def lost_update(race: Race, serial: tuple[SharedAccess, SharedAccess]) -> Finding:
     """The finding of a race in which an update is lost.
 
     Args:
@@ -59,7 +59,7 @@ def _described(race: Race) -> Iterator[str]:
         yield f"{access.task} {verb} {text}{shown} at {access.use.at}"
 
 
-def _one_after_the_other(race: Race, serial: tuple[Access, Access]) -> str:
+def _one_after_the_other(race: Race, serial: tuple[SharedAccess, SharedAccess]) -> str:
     """The result of the two tasks one after the other, in words."""
     outer, inner = serial
     name = race.act.use.text
@@ -76,7 +76,7 @@ def _one_after_the_other(race: Race, serial: tuple[Access, Access]) -> str:
     return f"If the tasks run one after the other, {name} ends as {values[0]} or {values[1]}."
 
 
-def _is_like(access: Access, other: Access) -> bool:
+def _is_like(access: SharedAccess, other: SharedAccess) -> bool:
     """Whether two accesses are of one line and task."""
     return (access.task, access.use.at) == (other.task, other.use.at)
 
@@ -90,9 +90,9 @@ class NeverPutBack(NamedTuple):
         put: the change by which a task that returned has put back what it took on the same line.
     """
 
-    take: Access
+    take: SharedAccess
     ending: Ending
-    put: Access
+    put: SharedAccess
 
 
 class Borrowing(NamedTuple):
@@ -103,8 +103,8 @@ class Borrowing(NamedTuple):
         section: the part of the task in between.
     """
 
-    take: Access
-    put: Access
+    take: SharedAccess
+    put: SharedAccess
     section: Section
 
 
@@ -118,7 +118,7 @@ def borrowings(uses: UsesOfRun, ends: Mapping[str, Ending]) -> Iterator[Borrowin
 
 
 def never_put_back(
-    uses: UsesOfRun, kept: KeptValues | None, known: Mapping[SourcePlace, Access]
+    uses: UsesOfRun, kept: KeptValues | None, known: Mapping[SourcePlace, SharedAccess]
 ) -> Iterator[NeverPutBack]:
     """What tasks of a run have not put back, because they were cancelled or raised.
 
@@ -153,7 +153,7 @@ def never_put_back(
                 yield NeverPutBack(take, ending, put)
 
 
-def _countable(uses: UsesOfRun) -> Iterator[Sequence[Access]]:
+def _countable(uses: UsesOfRun) -> Iterator[Sequence[SharedAccess]]:
     """The changes of each thing of which it is known how much each has taken or put back."""
     for accesses in uses.by_thing():
         changes = [access for access in accesses if access.use.is_change]
@@ -162,18 +162,18 @@ def _countable(uses: UsesOfRun) -> Iterator[Sequence[Access]]:
             yield [change for change in changes if change.delta]
 
 
-def _by_task(changes: Sequence[Access]) -> Mapping[str, Sequence[Access]]:
-    found: dict[str, list[Access]] = {}
+def _by_task(changes: Sequence[SharedAccess]) -> Mapping[str, Sequence[SharedAccess]]:
+    found: dict[str, list[SharedAccess]] = {}
     for change in changes:
         found.setdefault(change.task, []).append(change)
     return found
 
 
-def _sum(changes: Sequence[Access]) -> int:
+def _sum(changes: Sequence[SharedAccess]) -> int:
     return sum(change.delta or 0 for change in changes)
 
 
-def _is_whole(changes: Sequence[Access]) -> bool:
+def _is_whole(changes: Sequence[SharedAccess]) -> bool:
     """Whether no change is missing: each begins with as much as the one before has left."""
     pairs = itertools.pairwise(changes)
     return all(

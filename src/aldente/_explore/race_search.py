@@ -27,7 +27,7 @@ from aldente._explore.race_findings import (
     never_put_back,
     not_put_back,
 )
-from aldente._explore.races import Access
+from aldente._explore.races import SharedAccess
 from aldente._explore.runs import Run
 from aldente._explore.simulate import Program
 from aldente._records import Finding, SourcePlace
@@ -103,7 +103,7 @@ class RaceSearch:
     _tried: Counter[Hashable] = field(default_factory=Counter)
     _judged: Counter[Hashable] = field(default_factory=Counter)
     # By the line on which tasks take something: the change that puts it back.
-    _borrowed: dict[SourcePlace, Access] = field(default_factory=dict)
+    _borrowed: dict[SourcePlace, SharedAccess] = field(default_factory=dict)
 
     def look(self) -> Iterator[Shown | Failed]:
         """What is found, once for each place; and a run that fails, which ends the search."""
@@ -192,7 +192,9 @@ class RaceSearch:
             for each in same
         )
 
-    def _serial_of(self, race: Race, run: Run, uses: UsesOfRun) -> tuple[Access, Access] | None:
+    def _serial_of(
+        self, race: Race, run: Run, uses: UsesOfRun
+    ) -> tuple[SharedAccess, SharedAccess] | None:
         """The last changes in both orders, if something is lost in the race; else None."""
         outer = self._apart(race, race.around, race.inside, run)
         if outer is None or outer.act is None:
@@ -264,12 +266,12 @@ class _Serial(NamedTuple):
         reads: how often the first one has read the thing on its line, before its change.
     """
 
-    act: Access | None
-    change: Access | None
+    act: SharedAccess | None
+    change: SharedAccess | None
     reads: int
 
     @property
-    def last(self) -> Access:
+    def last(self) -> SharedAccess:
         """The later one of those that there are."""
         both = [each for each in self[:2] if each is not None]
         return max(both, key=lambda access: access.place)

@@ -23,7 +23,7 @@ _MOST_OTHERS = 3
 _MOST_BEFORE_FAILURE = 3
 
 
-class Access(NamedTuple):
+class SharedAccess(NamedTuple):
     """A use of something that tasks may share.
 
     Attributes:
@@ -61,12 +61,12 @@ class Access(NamedTuple):
     delta: int | None = None
     changes_nothing: bool = False
 
-    def may_meet(self, other: Access) -> bool:
+    def may_meet(self, other: SharedAccess) -> bool:
         """Whether both may be about the same element."""
         return self.element is None or other.element is None or self.element == other.element
 
 
-class Call(NamedTuple):
+class TaskCall(NamedTuple):
     """A call by which a task acts on others.
 
     Attributes:
@@ -80,7 +80,7 @@ class Call(NamedTuple):
     use: SharedUse
 
 
-class Raised(NamedTuple):
+class RaisedAt(NamedTuple):
     """Where the exception that fails a run was raised, or where tasks wait in a deadlock.
 
     Attributes:
@@ -95,16 +95,16 @@ class Raised(NamedTuple):
 
 
 # A read, a change by another task, and what the reader does by what it has read.
-ThreeUses = tuple[Access, Access, Access]
+ThreeUses = tuple[SharedAccess, SharedAccess, SharedAccess]
 
 _ROLES: tuple[Role, ...] = ("read", "change", "act")
 
 
 def mark(
     steps: list[Step],
-    accesses: Sequence[Access],
-    calls: Sequence[Call],
-    raised: Raised,
+    accesses: Sequence[SharedAccess],
+    calls: Sequence[TaskCall],
+    raised: RaisedAt,
 ) -> None:
     """Give the steps of a run what raced, and what they do that other tasks notice.
 
@@ -115,7 +115,7 @@ def mark(
         raised: where the exception that fails the run was raised.
     """
     race = next(races(accesses), None) or next(stale_uses(accesses, raised), None) or ()
-    described: list[Access | Call] = [
+    described: list[SharedAccess | TaskCall] = [
         *(
             access._replace(use=access.use._replace(role=role))
             for access, role in zip(race, _ROLES, strict=False)
@@ -129,7 +129,7 @@ def mark(
         *_reads_of_others(accesses, raised, race[0].key if race else None),
     ]
     counts: Counter[int] = Counter()
-    uses: dict[int, dict[SourcePlace, Access | Call]] = defaultdict(dict)
+    uses: dict[int, dict[SourcePlace, SharedAccess | TaskCall]] = defaultdict(dict)
     for each in described:
         is_needed = each.use.role or each.use.is_about_failure
         if each.use.at not in uses[each.step] and (is_needed or counts[each.step] < _MOST_OTHERS):
@@ -140,7 +140,9 @@ def mark(
         steps[number] = replace(steps[number], shared=tuple(each.use for each in ordered))
 
 
-def _changes_before_failure(accesses: Sequence[Access], raised: Raised) -> Iterator[Access]:
+def _changes_before_failure(
+    accesses: Sequence[SharedAccess], raised: RaisedAt
+) -> Iterator[SharedAccess]:
     """The last changes of what the failing line reads."""
     read = {
         access.key
@@ -153,7 +155,7 @@ def _changes_before_failure(accesses: Sequence[Access], raised: Raised) -> Itera
             yield from found[-_MOST_BEFORE_FAILURE:]
 
 
-def _changes_after_making(uses: Sequence[Access]) -> list[Access]:
+def _changes_after_making(uses: Sequence[SharedAccess]) -> list[SharedAccess]:
     """The changes of something, but for its first use if that has made it."""
     return [
         access
@@ -162,7 +164,7 @@ def _changes_after_making(uses: Sequence[Access]) -> list[Access]:
     ]
 
 
-def _shared_changes(accesses: Sequence[Access]) -> Iterator[Access]:
+def _shared_changes(accesses: Sequence[SharedAccess]) -> Iterator[SharedAccess]:
     """The changes of what more than one task uses, after it was made."""
     for places in _by_key(accesses):
         found = [accesses[place] for place in places]
@@ -171,8 +173,8 @@ def _shared_changes(accesses: Sequence[Access]) -> Iterator[Access]:
 
 
 def _reads_of_others(
-    accesses: Sequence[Access], raised: Raised, raced: Hashable
-) -> Iterator[Access]:
+    accesses: Sequence[SharedAccess], raised: RaisedAt, raced: Hashable
+) -> Iterator[SharedAccess]:
     """The reads of what another task has changed last, after it was made; of what raced, all reads
     but those of what the task has changed itself.
     """
@@ -189,14 +191,14 @@ def _reads_of_others(
                 yield access
 
 
-def _by_key(accesses: Sequence[Access]) -> list[list[int]]:
+def _by_key(accesses: Sequence[SharedAccess]) -> list[list[int]]:
     found: dict[Hashable, list[int]] = defaultdict(list)
     for place, access in enumerate(accesses):
         found[access.key].append(place)
     return list(found.values())
 
 
-def races(accesses: Sequence[Access]) -> Iterator[ThreeUses]:
+def races(accesses: Sequence[SharedAccess]) -> Iterator[ThreeUses]:
     """The races of a run, the last one first: a read, a change by another, a change by the reader.
 
     The reader changes the thing in a later step than that in which it has read it, by what is out
@@ -210,12 +212,12 @@ def races(accesses: Sequence[Access]) -> Iterator[ThreeUses]:
     yield from sorted(found, key=lambda race: (race[2].use.is_by_read, race[2].step), reverse=True)
 
 
-def _races_of(uses: Sequence[Access]) -> Iterator[ThreeUses]:
+def _races_of(uses: Sequence[SharedAccess]) -> Iterator[ThreeUses]:
     # By task: its reads that it may act on; the change that has made those out of date; and what it
     # has read since.
-    reads: dict[str, list[Access]] = {}
-    changed: dict[str, Access] = {}
-    fresh: dict[str, list[Access]] = {}
+    reads: dict[str, list[SharedAccess]] = {}
+    changed: dict[str, SharedAccess] = {}
+    fresh: dict[str, list[SharedAccess]] = {}
     for access in uses:
         task = access.task
         if not access.use.is_change:
@@ -234,7 +236,10 @@ def _races_of(uses: Sequence[Access]) -> Iterator[ThreeUses]:
 
 
 def _race_of(
-    reads: Sequence[Access], change: Access, fresh: Sequence[Access], act: Access
+    reads: Sequence[SharedAccess],
+    change: SharedAccess,
+    fresh: Sequence[SharedAccess],
+    act: SharedAccess,
 ) -> Iterator[ThreeUses]:
     """The race of a task that changes what is not what it has read; none if it has looked again.
 
@@ -255,7 +260,7 @@ def _race_of(
         yield reads[-1], change, act._replace(use=act.use._replace(is_by_read=False))
 
 
-def stale_uses(accesses: Sequence[Access], raised: Raised) -> Iterator[ThreeUses]:
+def stale_uses(accesses: Sequence[SharedAccess], raised: RaisedAt) -> Iterator[ThreeUses]:
     """The uses of what was out of date that have to do with the failure, the last one first.
 
     One has to do with it if the failing line is a part of it, or reads what its line has changed.
@@ -269,7 +274,7 @@ def stale_uses(accesses: Sequence[Access], raised: Raised) -> Iterator[ThreeUses
     yield from sorted(found, key=lambda race: race[2].step, reverse=True)
 
 
-def _stale_uses_of(accesses: Sequence[Access], places: Sequence[int]) -> Iterator[ThreeUses]:
+def _stale_uses_of(accesses: Sequence[SharedAccess], places: Sequence[int]) -> Iterator[ThreeUses]:
     for index, place in enumerate(places):
         act = accesses[place]
         if act.of < 0:
@@ -293,7 +298,7 @@ def _stale_uses_of(accesses: Sequence[Access], places: Sequence[int]) -> Iterato
             yield accesses[act.of], accesses[changes[-1]], act
 
 
-def _is_about(act: Access, accesses: Sequence[Access], raised: Raised) -> bool:
+def _is_about(act: SharedAccess, accesses: Sequence[SharedAccess], raised: RaisedAt) -> bool:
     if raised.step < 0:
         is_last = raised.last_steps.get(act.task) == act.step
         return is_last and act.use.at in raised.lines

@@ -14,7 +14,7 @@ from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs
 
 
-class Kept(NamedTuple):
+class KeptFailure(NamedTuple):
     """A failure of an earlier search, whose schedule is tried first.
 
     Attributes:

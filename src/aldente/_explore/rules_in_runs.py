@@ -79,9 +79,9 @@ class RuleWatch:
         self._failing: list[Finding] = []
         self._warnings: dict[tuple[str, SourcePlace | None], Finding] = {}
         # The collector may come in a run for what its test has dropped.
-        self._never_awaited = never_awaited.Watch(self._report, passes_on=True)
+        self._never_awaited = never_awaited.CoroutineWatch(self._report, passes_on=True)
         self._never_awaited.begin("")
-        self._generators = leaked_asyncgen.Watch()
+        self._generators = leaked_asyncgen.AsyncGeneratorWatch()
         self._loop: SimulatedLoop | None = None
         self._undo = self._never_awaited.installed()
         self._is_aside = False
@@ -168,7 +168,7 @@ class RuleWatch:
             self._warnings.setdefault((finding.rule, finding.place), finding)
 
 
-def look_into_main(loop: SimulatedLoop, watch: never_awaited.Watch) -> None:
+def look_into_main(loop: SimulatedLoop, watch: never_awaited.CoroutineWatch) -> None:
     """Report coroutines that only the exception of a program holds, during its run.
 
     Args:

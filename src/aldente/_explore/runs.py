@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 from aldente import _checked_pythons
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore.kept_values import KeptValues
-from aldente._explore.observations import Observation
-from aldente._explore.races import Access
+from aldente._explore.observations import ObservedOperations
+from aldente._explore.races import SharedAccess
 from aldente._records import Finding
 from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.loop import SimulatedLoop
@@ -124,9 +124,9 @@ class Run(NamedTuple):
     faults: Mapping[str, int]
     findings: Sequence[Finding] = ()
     fingerprint: int = 0
-    observation: Observation | None = None
+    observation: ObservedOperations | None = None
     unjudged: str = ""
-    accesses: Sequence[Access] = ()
+    accesses: Sequence[SharedAccess] = ()
     kept: KeptValues | None = None
 
     def schedule(self, rules: RunSettings) -> Schedule:

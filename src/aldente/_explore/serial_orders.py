@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
-from aldente._explore.observations import TOO_LARGE, Observation
+from aldente._explore.observations import TOO_LARGE, ObservedOperations
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.operations import Ended, Turn
+from aldente._simulation.operations import Ended, OperationTurn
 from aldente._strategies.dfs import Dfs
 from aldente.errors import NotAtomic
 
@@ -23,7 +23,7 @@ _CHANGING = "operations give different results each time"
 _SHOWN = 3
 
 
-class _Search:
+class _SerialSearch:
     """Serial runs under the schedules of one strategy, so far.
 
     Attributes:
@@ -90,7 +90,7 @@ class Orders:
 
 def _is_turn(callback: object) -> bool:
     """Whether an option lets an operation begin, or lets time pass."""
-    return callback is None or isinstance(getattr(callback, "__self__", None), Turn)
+    return callback is None or isinstance(getattr(callback, "__self__", None), OperationTurn)
 
 
 class Verdict(NamedTuple):
@@ -109,21 +109,21 @@ class SerialOrders:
     """The serial runs of a program, tried as far as they are needed."""
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, list[Observation]] = {}
-        self._first: Observation | None = None
+        self._found: dict[Hashable, list[ObservedOperations]] = {}
+        self._first: ObservedOperations | None = None
         self._is_reproducible: bool | None = None
         # Why the serial runs, however many, may not show all that is right.
         self._doubt = ""
         # First what is found soon, then all there is.
-        self._quick = _Search(Orders(), _QUICK_RUNS)
-        self._all = _Search(Dfs(skips_equivalent=False), _MOST_RUNS)
-        self._plain = _Search(Orders(), _MOST_PLAIN_RUNS)
+        self._quick = _SerialSearch(Orders(), _QUICK_RUNS)
+        self._all = _SerialSearch(Dfs(skips_equivalent=False), _MOST_RUNS)
+        self._plain = _SerialSearch(Orders(), _MOST_PLAIN_RUNS)
 
     def judge(
         self,
-        observation: Observation,
-        run: Callable[[Strategy], Observation | None],
-        run_again: Callable[[], Observation | None],
+        observation: ObservedOperations,
+        run: Callable[[Strategy], ObservedOperations | None],
+        run_again: Callable[[], ObservedOperations | None],
     ) -> Verdict:
         """Whether the outcome of a run is that of no serial run.
 
@@ -151,7 +151,7 @@ class SerialOrders:
             reason = again.doubt if again is not None and is_same else _CHANGING
         return Verdict(unjudged=reason) if reason else Verdict(self._error(observation))
 
-    def _note(self, found: Observation | None) -> None:
+    def _note(self, found: ObservedOperations | None) -> None:
         if found is None:
             self._doubt = "operations fail, or wait for ever, one at a time"
         elif found.doubt == TOO_LARGE:
@@ -164,9 +164,9 @@ class SerialOrders:
 
     def _reason(
         self,
-        observation: Observation,
-        search: _Search,
-        run: Callable[[Strategy], Observation | None],
+        observation: ObservedOperations,
+        search: _SerialSearch,
+        run: Callable[[Strategy], ObservedOperations | None],
     ) -> str:
         """Why a run that no serial run explains is not judged; empty if it is."""
         if observation.doubt or self._doubt:
@@ -189,13 +189,13 @@ class SerialOrders:
     def _key_of_first(self) -> Hashable:
         return None if self._first is None else self._first.key
 
-    def _explains(self, observation: Observation) -> bool:
+    def _explains(self, observation: ObservedOperations) -> bool:
         found = self._found.get(observation.key, ())
         if not observation.is_ordered:
             return bool(found)
         return any(each.keeps_order_of(observation) for each in found)
 
-    def _error(self, observation: Observation) -> NotAtomic:
+    def _error(self, observation: ObservedOperations) -> NotAtomic:
         # Imported here: a program without such operations needs nothing of histories.
         from aldente._histories.timeline import Bar
 
@@ -217,7 +217,7 @@ class SerialOrders:
         )
 
 
-def _lines(observation: Observation, indent: str) -> list[str]:
+def _lines(observation: ObservedOperations, indent: str) -> list[str]:
     calls = [_described(each) for each in observation.operations]
     return [f"{indent}{'; '.join(calls)}; in the end {observation.shown_state}"]
 

@@ -25,7 +25,7 @@ from aldente._explore.batches import (
     seed_of,
     this_machine,
 )
-from aldente._explore.explorer import Explorer, Found
+from aldente._explore.explorer import Explorer, FoundFailure
 from aldente._explore.result import Exploration, Failure
 from aldente._records import Finding
 from aldente._settings import Shard
@@ -64,7 +64,7 @@ Submit = Callable[[Batch, Bounds], "Future[BatchResult]"]
 Explaining = Callable[[], contextlib.AbstractContextManager[None]]
 
 
-class Plan(NamedTuple):
+class SearchPlan(NamedTuple):
     """How the runs of a search are split.
 
     Attributes:
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
     def runs_of(self, number: int, shard: int) -> int:
         """How many runs a shard has in a round.
 
-        >>> plan = Plan(2, 201, "random", 0, False)
+        >>> plan = SearchPlan(2, 201, "random", 0, False)
         >>> [plan.runs_of(number, 0) for number in range(4)]
         [16, 64, 21, 0]
         """
@@ -129,7 +129,7 @@ def _runs_before(number: int) -> int:
 
 
 @dataclass(slots=True)
-class Progress:
+class SearchProgress:
     """The progress of a search: all that it needs to go on.
 
     Attributes:
@@ -154,7 +154,7 @@ class Progress:
     races: BatchResult | None = None
     failure: tuple[FailedRun, int] | None = None
 
-    def copy(self) -> Progress:
+    def copy(self) -> SearchProgress:
         """A copy that can be changed without changing this one."""
         return replace(
             self,
@@ -203,10 +203,10 @@ class ShardedSearch:
         folder: the folder for the file by which batches end; None for that of temporary files.
     """
 
-    plan: Plan
+    plan: SearchPlan
     submit: Submit
     end: float | None = None
-    progress: Progress = field(default_factory=Progress)
+    progress: SearchProgress = field(default_factory=SearchProgress)
     on_result: Callable[[], object] = lambda: None
     is_soak: bool = False
     is_local: bool = False
@@ -375,7 +375,7 @@ class ShardedSearch:
                     break
         self.progress = progress
 
-    def _merge_next(self, progress: Progress) -> None:
+    def _merge_next(self, progress: SearchProgress) -> None:
         plan = self.plan
         while progress.failure is None and (self._last is None or progress.next <= self._last):
             number, shard = progress.next
@@ -393,7 +393,7 @@ class ShardedSearch:
             else:
                 return
 
-    def _add(self, progress: Progress, result: BatchResult) -> None:
+    def _add(self, progress: SearchProgress, result: BatchResult) -> None:
         before = progress.exploration
         if not self.is_soak:
             self._seen.update(result.schedules)
@@ -433,6 +433,6 @@ def _conclude(explorer: Explorer, failed: FailedRun, number: int) -> Failure:
         leading.start()
         run = program.run(leading)
         if run.error is not None:
-            return explorer.conclude(Found(program, run, run.error, number))
+            return explorer.conclude(FoundFailure(program, run, run.error, number))
     inexact = "it failed in another process, and its schedule passes in this one"
     return Failure(FailedElsewhere(failed.text), schedule, token, number, inexact)

@@ -142,7 +142,7 @@ class Index(NamedTuple):
     parts: tuple[Index, ...] = ()
 
 
-class Use(NamedTuple):
+class PathUse(NamedTuple):
     """A use of a path on a line.
 
     Attributes:
@@ -168,9 +168,9 @@ class Use(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def uses_in(file: str) -> Mapping[int, tuple[Use, ...]]:
+def uses_in(file: str) -> Mapping[int, tuple[PathUse, ...]]:
     """The uses on each line of a file; empty if its source can't be read."""
-    found: dict[int, list[Use]] = defaultdict(list)
+    found: dict[int, list[PathUse]] = defaultdict(list)
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
@@ -225,7 +225,7 @@ def _conditional_in(node: ast.AST) -> Iterator[ast.AST]:
         yield from ast.walk(each)
 
 
-def _uses_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
+def _uses_of(node: ast.AST) -> Iterator[tuple[int, PathUse]]:
     if isinstance(node, ast.AugAssign):
         # Its target is read as well.
         yield from _path_use(node.target, is_change=False)
@@ -246,7 +246,7 @@ def _uses_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
         yield from _path_use(node, is_change=not isinstance(node.ctx, ast.Load))
 
 
-def _call_of(node: ast.AST, statements: Mapping[int, int]) -> Iterator[tuple[int, Use]]:
+def _call_of(node: ast.AST, statements: Mapping[int, int]) -> Iterator[tuple[int, PathUse]]:
     """The call that a statement is, if it is the only one on its line, so that it surely runs."""
     if not isinstance(node, ast.Expr) or statements[node.lineno] > 1:
         return
@@ -255,10 +255,13 @@ def _call_of(node: ast.AST, statements: Mapping[int, int]) -> Iterator[tuple[int
         return
     path = _path_of(call.func.value)
     if path and call.func.attr in _SIGNALLING:
-        yield node.lineno, Use(path, f"{ast.unparse(call.func)}()", is_change=True, is_call=True)
+        yield (
+            node.lineno,
+            PathUse(path, f"{ast.unparse(call.func)}()", is_change=True, is_call=True),
+        )
 
 
-def _permit_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
+def _permit_of(node: ast.AST) -> Iterator[tuple[int, PathUse]]:
     """The permit of a lock or semaphore that is taken or put back."""
     is_taken = isinstance(node, ast.Await)
     call = node.value if isinstance(node, ast.Await | ast.Expr) else None
@@ -266,25 +269,25 @@ def _permit_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
         path, method = _path_of(call.func.value), call.func.attr
         if path and method == ("acquire" if is_taken else "release"):
             text, amount = ast.unparse(call.func.value), -1 if is_taken else 1
-            yield call.lineno, Use(path, text, is_change=True, amount=amount)
+            yield call.lineno, PathUse(path, text, is_change=True, amount=amount)
 
 
-def _path_use(node: ast.expr, *, is_change: bool) -> Iterator[tuple[int, Use]]:
+def _path_use(node: ast.expr, *, is_change: bool) -> Iterator[tuple[int, PathUse]]:
     if isinstance(node, ast.Subscript):
         yield from _element_use(node.value, node, is_change=is_change)
         return
     path = _path_of(node)
     if path:
-        yield node.lineno, Use(path, ast.unparse(node), is_change)
+        yield node.lineno, PathUse(path, ast.unparse(node), is_change)
 
 
 def _element_use(
     container: ast.expr, whole: ast.expr, *, is_change: bool, index: Index | None = None
-) -> Iterator[tuple[int, Use]]:
+) -> Iterator[tuple[int, PathUse]]:
     path = _path_of(container)
     if path:
         text, index = ast.unparse(whole), index or _index_of(whole)
-        yield whole.lineno, Use(path, text, is_change, is_of_elements=True, element=index)
+        yield whole.lineno, PathUse(path, text, is_change, is_of_elements=True, element=index)
 
 
 def _index_of(node: ast.expr) -> Index | None:
@@ -320,7 +323,7 @@ def _path_of(node: ast.expr) -> _Path:
     return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
 
 
-def index_in(frame: FrameType, use: Use) -> Any:
+def index_in(frame: FrameType, use: PathUse) -> Any:
     """The index of the element that is used, if it has a short text; else None."""
     return None if use.element is None else _value_in(frame, use.element)
 
@@ -339,7 +342,7 @@ def _value_in(frame: FrameType, index: Index) -> Any:
     return value if type(value) in (str, bytes, int, bool) and in_brief(value) else None
 
 
-def element_of(use: Use, value: Any, index: Any) -> tuple[str, str]:
+def element_of(use: PathUse, value: Any, index: Any) -> tuple[str, str]:
     """What a use of a container uses, and its value in words."""
     if index is None or not isinstance(value, dict):
         return use.text, in_brief(value)

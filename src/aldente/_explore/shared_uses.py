@@ -25,8 +25,8 @@ from aldente._explore.decisions import (
 )
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import PERMITS, Before, KeptValues
-from aldente._explore.races import Access, Call, Raised, mark
-from aldente._explore.shared_names import ObjectNames, Use, element_of, index_in, uses_in
+from aldente._explore.races import RaisedAt, SharedAccess, TaskCall, mark
+from aldente._explore.shared_names import ObjectNames, PathUse, element_of, index_in, uses_in
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._runner.threads import attribute_of
@@ -82,11 +82,11 @@ class SharedUses:
     def __init__(
         self, loop: SimulatedLoop, steps: list[Step], *, keeps_values: bool = False
     ) -> None:
-        self.accesses: Sequence[Access] = ()
+        self.accesses: Sequence[SharedAccess] = ()
         self.kept = KeptValues(loop) if keeps_values else None
         self._loop = loop
         self._steps = steps
-        self._accesses: list[Access] = []
+        self._accesses: list[SharedAccess] = []
         # By the place of an access: what its text begins with, if not a variable of a reader.
         self._owned: dict[int, _Owned] = {}
         # The calls by which tasks act on others, each with its place among accesses and its step.
@@ -127,7 +127,7 @@ class SharedUses:
             if raised.step >= 0:
                 self._steps[raised.step] = replace(self._steps[raised.step], is_failing=True)
             calls = [
-                Call(place, step, self._described_use(use, owned))
+                TaskCall(place, step, self._described_use(use, owned))
                 for place, step, use, owned in self._signals
             ]
             self.accesses = tuple(self._described_accesses())
@@ -214,7 +214,7 @@ class SharedUses:
             for use in call.changes:
                 self._note_before(frame, call, use)
 
-    def _note_before(self, frame: FrameType, call: CalledFunction, use: Use) -> None:
+    def _note_before(self, frame: FrameType, call: CalledFunction, use: PathUse) -> None:
         """Note what there is of what a line is going to change."""
         call.before.pop(use, None)
         for _, value in self._find(frame, use):
@@ -252,7 +252,7 @@ class SharedUses:
                 if owned is not None:
                     self._owned[place] = owned
                 self._accesses.append(
-                    Access(place, step, read.task, read.key, use, of=watched.access)
+                    SharedAccess(place, step, read.task, read.key, use, of=watched.access)
                 )
 
     def _decisions(self, frame: FrameType | None) -> Decisions:
@@ -281,14 +281,14 @@ class SharedUses:
                 self._note(frame, call.line, use)
         call.line, call.changes = 0, []
 
-    def _is_left_out(self, frame: FrameType, call: CalledFunction, use: Use) -> bool:
+    def _is_left_out(self, frame: FrameType, call: CalledFunction, use: PathUse) -> bool:
         """Whether a line that need not make a change has made none."""
         before = call.before.get(use)
         return before is not None and all(
             before.is_left(value) for _, value in self._find(frame, use)
         )
 
-    def _note(self, frame: FrameType, line: int, use: Use) -> list[int]:
+    def _note(self, frame: FrameType, line: int, use: PathUse) -> list[int]:
         """Note a use; return the places of its accesses among all."""
         task = asyncio.current_task(self._loop)
         if not self._steps or (task is None and (self.kept is None or not use.is_change)):
@@ -311,7 +311,7 @@ class SharedUses:
             if owned is not None:
                 self._owned[len(self._accesses)] = owned
             self._accesses.append(
-                Access(
+                SharedAccess(
                     len(self._accesses),
                     len(self._steps) - 1,
                     "" if task is None else task.get_name(),
@@ -331,7 +331,7 @@ class SharedUses:
                     note_take(self._calls, frame, kept.place)
         return places
 
-    def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
+    def _note_call(self, frame: FrameType, line: int, use: PathUse) -> None:
         """Note a call by which a task acts on others, if it is one."""
         if issubclass(type(self._value_of(frame, use.path)), _SIGNALLED):
             at = SourcePlace(frame.f_code.co_filename, line)
@@ -339,7 +339,7 @@ class SharedUses:
             place, step = len(self._accesses), len(self._steps) - 1
             self._signals.append((place, step, shared, self._owner(frame, use)))
 
-    def _note_permit(self, frame: FrameType, line: int, use: Use) -> None:
+    def _note_permit(self, frame: FrameType, line: int, use: PathUse) -> None:
         """Note that a task takes a permit, or puts one back, if it is one."""
         thing = self._value_of(frame, use.path)
         if self.kept is not None and issubclass(type(thing), PERMITS):
@@ -350,7 +350,7 @@ class SharedUses:
             if owned is not None:
                 self._owned[place] = owned
             self._accesses.append(
-                Access(
+                SharedAccess(
                     place,
                     len(self._steps) - 1,
                     "" if task is None else task.get_name(),
@@ -362,7 +362,7 @@ class SharedUses:
             )
             note_take(self._calls, frame, place)
 
-    def _owner(self, frame: FrameType, use: Use) -> _Owned | None:
+    def _owner(self, frame: FrameType, use: PathUse) -> _Owned | None:
         """The object that a use calls ``self``."""
         if use.path[0] != "self" or "self" not in frame.f_locals or use.text == "self":
             return None
@@ -377,7 +377,7 @@ class SharedUses:
             value = _MISSING if value is _MISSING else attribute_of(value, attribute, _MISSING)
         return value
 
-    def _find(self, frame: FrameType, use: Use) -> list[tuple[Hashable, Any]]:
+    def _find(self, frame: FrameType, use: PathUse) -> list[tuple[Hashable, Any]]:
         """What a use is about, with its value; empty if tasks can't share it, or it is not there.
 
         A variable with a container is two things: which container it has, and what that contains.
@@ -425,7 +425,7 @@ class SharedUses:
 
     # The results.
 
-    def _raised_of(self, error: BaseException | None) -> Raised:
+    def _raised_of(self, error: BaseException | None) -> RaisedAt:
         """Where an exception was raised first; of a group, the first one in it."""
         leaves = list(_leaves(error))
         steps = [
@@ -436,22 +436,22 @@ class SharedUses:
         if isinstance(error, DeadlockError):
             return self._stuck()
         if not steps:
-            return Raised(-1)
+            return RaisedAt(-1)
         step, index = min(steps)
         lines, traceback = set(), leaves[index].__traceback__
         while traceback is not None:
             path = traceback.tb_frame.f_code.co_filename
             lines.add(SourcePlace(path, traceback.tb_lineno))
             traceback = traceback.tb_next
-        return Raised(step, lines)
+        return RaisedAt(step, lines)
 
-    def _stuck(self) -> Raised:
+    def _stuck(self) -> RaisedAt:
         """Where tasks wait in a deadlock."""
         lines = {SourcePlace(call.file, call.line) for call in self._calls.values() if call.line}
         last = {step.task: number for number, step in enumerate(self._steps) if not step.event}
-        return Raised(-1, lines, last)
+        return RaisedAt(-1, lines, last)
 
-    def _described_accesses(self) -> Iterator[Access]:
+    def _described_accesses(self) -> Iterator[SharedAccess]:
         """All accesses, as a reader names what they use; of the same number as recorded."""
         for place, access in enumerate(self._accesses):
             if not self._is_one_thing(access.key):

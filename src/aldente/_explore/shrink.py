@@ -27,10 +27,10 @@ from aldente._system import monotonic
 from aldente.errors import FoundInRun, InvariantBroken
 
 # Comparable; that of an exception group has the kinds of its members.
-Kind = tuple[Any, ...]
+FailureKind = tuple[Any, ...]
 
 
-def kind_of(error: BaseException) -> Kind:
+def kind_of(error: BaseException) -> FailureKind:
     """A key that equal failures share; it has no message, which may contain addresses.
 
     The key has the type and a place: the innermost line of the program that the exception has
@@ -89,7 +89,7 @@ _MOST_OTHER_RUNS = 400
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
+class _SmallerRun:
     """A run that failed in the same way."""
 
     run: Run
@@ -148,7 +148,7 @@ class Shrinker:
                 outcome = "least"
         return best.run, Shrinking(self._runs, before, len(best.switches), outcome)
 
-    def _without_any(self, best: _Found) -> tuple[_Found, bool]:
+    def _without_any(self, best: _SmallerRun) -> tuple[_SmallerRun, bool]:
         """Leave out switches one by one; return the smallest run, and whether all were tried."""
         while True:
             smaller = self._first_smaller(best, self._candidates(best))
@@ -156,7 +156,7 @@ class Shrinker:
                 return best, not self._is_over
             best = smaller
 
-    def _without_more(self, best: _Found) -> tuple[_Found, bool]:
+    def _without_more(self, best: _SmallerRun) -> tuple[_SmallerRun, bool]:
         """As `_without_any`, where leaving out one switch does not help."""
         self._most = self._runs + _MOST_RUNS_FOR_MORE
         # Of two switches one would be left, and `_with_fewer` tries all schedules with one.
@@ -174,7 +174,7 @@ class Shrinker:
     def _is_over(self) -> bool:
         return self._runs >= self._most or (self._end is not None and monotonic() >= self._end)
 
-    def _try(self, strategy: Strategy) -> _Found | None:
+    def _try(self, strategy: Strategy) -> _SmallerRun | None:
         """The run of a strategy if it fails in the same way; else None."""
         self._runs += 1
         watched = Watched(strategy)
@@ -182,9 +182,11 @@ class Shrinker:
         run = self._program.run(watched, real_seconds=left)
         if run.error is None or kind_of(run.error) != self._kind:
             return None
-        return _Found(run, watched.keys, watched.switches, watched.faults)
+        return _SmallerRun(run, watched.keys, watched.switches, watched.faults)
 
-    def _first_smaller(self, best: _Found, candidates: Iterator[Strategy]) -> _Found | None:
+    def _first_smaller(
+        self, best: _SmallerRun, candidates: Iterator[Strategy]
+    ) -> _SmallerRun | None:
         for candidate in candidates:
             if self._is_over:
                 return None
@@ -193,7 +195,7 @@ class Shrinker:
                 return found
         return None
 
-    def _candidates(self, best: _Found) -> Iterator[Strategy]:
+    def _candidates(self, best: _SmallerRun) -> Iterator[Strategy]:
         """Smaller schedules, those that leave out much first."""
         choices = best.run.choices
         # Without all faults, and without each: a failure of a good network says more.
@@ -237,7 +239,7 @@ class Shrinker:
             if choices[number] > 1:
                 yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
 
-    def _without_faults(self, best: _Found, numbers: Sequence[int]) -> Iterator[Strategy]:
+    def _without_faults(self, best: _SmallerRun, numbers: Sequence[int]) -> Iterator[Strategy]:
         """Schedules in which some faults do not happen, with the tasks after them as before."""
         if numbers:
             without = list(best.run.choices)
@@ -246,7 +248,7 @@ class Shrinker:
             yield from self._once(without)
             yield Leading(without[: numbers[0] + 1], best.keys, numbers[0] + 1)
 
-    def _without_pairs(self, best: _Found) -> Iterator[Strategy]:
+    def _without_pairs(self, best: _SmallerRun) -> Iterator[Strategy]:
         """Schedules without two of the switches, each of which the other one needs."""
         choices = best.run.choices
         begins = [*best.switches, len(choices)]
@@ -261,7 +263,7 @@ class Shrinker:
             yield from self._once(without)
             yield Leading(choices[: begins[one]], keys, begins[one + 1])
 
-    def _with_another(self, best: _Found) -> Iterator[Strategy]:
+    def _with_another(self, best: _SmallerRun) -> Iterator[Strategy]:
         """Schedules with another option at one choice, and the tasks after it as before.
 
         One switch may do what two or more have done.
@@ -285,7 +287,7 @@ class Shrinker:
             self._seen.add(trimmed)
             yield Leading(trimmed)
 
-    def _with_fewer(self, switches: int) -> _Found | None:
+    def _with_fewer(self, switches: int) -> _SmallerRun | None:
         """A failing run with at most so many switches, if the budget suffices to find one."""
         self._most = self._runs + _MOST_OTHER_RUNS
         strategy = Dfs(switches)

@@ -18,7 +18,7 @@ from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.ending import end
-from aldente._explore.observations import Observation, observed
+from aldente._explore.observations import ObservedOperations, observed
 from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.runs import Run, RunSettings, RunWatch
 from aldente._explore.serial_orders import SerialOrders, Verdict
@@ -32,7 +32,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.outside import BlockingSleep
 from aldente._simulation.timers import START
-from aldente._simulation.trace import Fingerprint, Tracer, Watch
+from aldente._simulation.trace import ChoiceWatch, Fingerprint, Tracer
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall
@@ -81,7 +81,7 @@ class Program:
         rules: RunSettings | None = None,
         is_traced: bool = False,
         is_compared: bool = False,
-        choices: Watch | None = None,
+        choices: ChoiceWatch | None = None,
         keeps_values: bool = False,
         real_seconds: float | None = None,
     ) -> Run:
@@ -124,7 +124,9 @@ class Program:
         self.on_run()
         return run
 
-    def _judge(self, observation: Observation, rules: RunSettings, choices: list[int]) -> Verdict:
+    def _judge(
+        self, observation: ObservedOperations, rules: RunSettings, choices: list[int]
+    ) -> Verdict:
         """Whether the outcome of a run's operations is that of no serial order.
 
         Args:
@@ -145,7 +147,7 @@ class Program:
             lambda: self._observe(Leading(choices), rules._replace(is_watched=True)),
         )
 
-    def _observe(self, strategy: Strategy, rules: RunSettings) -> Observation | None:
+    def _observe(self, strategy: Strategy, rules: RunSettings) -> ObservedOperations | None:
         """Run it; return the outcome of its operations, or None if it fails."""
         run = self.run_aside(strategy, rules)
         return None if run.error is not None else run.observation
@@ -156,7 +158,7 @@ class Program:
         rules: RunSettings,
         *,
         keeps_values: bool = False,
-        choices: Watch | None = None,
+        choices: ChoiceWatch | None = None,
     ) -> Run:
         """Run it once, only for comparison: it is no run of a search, and may fail.
 
@@ -198,7 +200,7 @@ def simulate(
     *,
     is_traced: bool = False,
     is_compared: bool = False,
-    choices: Watch | None = None,
+    choices: ChoiceWatch | None = None,
     keeps_values: bool = False,
     watch: RunWatch | None = None,
     real_seconds: float | None = None,
@@ -229,18 +231,7 @@ def simulate(
     result = error = waiting = observation = None
     if watch is not None:
         watch.begin(loop)
-    with (
-        no_collection(),
-        loop.removing_disks(),
-        seeded_randomness(rules.seed) as is_random,
-        _asyncio_compat.SetsInOrder(),
-        TasksInOrder(),
-        ObjectsInOrder(),
-        AnyioInRuns(),
-        BlockingSleep(),
-        SimulatedSockets(),
-        _asyncio_compat.ShieldLeavesExceptions(),
-    ):
+    with _only_by_schedule(loop, rules) as is_random:
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
@@ -273,6 +264,28 @@ def simulate(
     return recording.run(result, error, waiting, findings, observation)
 
 
+@contextlib.contextmanager
+def _only_by_schedule(loop: SimulatedLoop, rules: RunSettings) -> Iterator[Callable[[], bool]]:
+    """While entered, what code does depends on the schedule and the seed alone.
+
+    Yields:
+        Whether the program has drawn random numbers.
+    """
+    with (
+        no_collection(),
+        loop.removing_disks(),
+        seeded_randomness(rules.seed) as is_random,
+        _asyncio_compat.SetsInOrder(),
+        TasksInOrder(),
+        ObjectsInOrder(),
+        AnyioInRuns(),
+        BlockingSleep(),
+        SimulatedSockets(),
+        _asyncio_compat.ShieldLeavesExceptions(),
+    ):
+        yield is_random
+
+
 class _Recording:
     """What is recorded of a run.
 
@@ -287,7 +300,7 @@ class _Recording:
         *,
         is_traced: bool,
         is_compared: bool,
-        choices: Watch | None,
+        choices: ChoiceWatch | None,
         keeps_values: bool,
     ) -> None:
         self._loop = loop
@@ -334,7 +347,7 @@ class _Recording:
         error: BaseException | None,
         waiting: AwaitGraph | None,
         findings: tuple[Finding, ...],
-        observation: Observation | None,
+        observation: ObservedOperations | None,
     ) -> Run:
         """The run, of what was recorded and what it gave."""
         loop, shared = self._loop, self._shared

@@ -17,7 +17,7 @@ from multiprocessing import connection
 from typing import NamedTuple
 
 from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, run_batch
-from aldente._explore.executors import Workers
+from aldente._explore.executors import ExecutorProcesses
 from aldente._explore.explorer import Explorer
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.result import Exploration
@@ -25,14 +25,14 @@ from aldente._explore.rules_in_runs import RuleWatch, parse_levels_in_runs, text
 from aldente._explore.runs import RunSettings
 from aldente._explore.sharded_search import (
     Explaining,
-    Plan,
-    Progress,
+    SearchPlan,
+    SearchProgress,
     ShardedSearch,
     Submit,
     conclude,
 )
 from aldente._explore.simulate import Main, Program
-from aldente._explore.soak_state import Kept, SoakState
+from aldente._explore.soak_state import KeptState, SoakState
 from aldente._simulation.determinism import kept_randomness
 from aldente._system import monotonic
 from aldente.errors import UnusableState
@@ -59,7 +59,7 @@ class Soaked(NamedTuple):
     unsaved: UnusableState | None = None
 
 
-class Settings(NamedTuple):
+class SoakSettings(NamedTuple):
     """The settings of a long search.
 
     Attributes:
@@ -70,7 +70,7 @@ class Settings(NamedTuple):
     """
 
     rules: RunSettings
-    plan: Plan
+    plan: SearchPlan
     seconds: float | None
     workers: int
 
@@ -154,7 +154,7 @@ class _Saving:
 
 def soak(
     main: Main,
-    settings: Settings,
+    settings: SoakSettings,
     state: SoakState | None,
     reports: Reports,
 ) -> Soaked:
@@ -185,7 +185,9 @@ def soak(
             kept, is_anew = None, True
         if kept is not None and not kept.is_same_source and state is not None:
             raise state.is_changed(kept.progress.runs)
-        progress, seconds = (Progress(), 0.0) if kept is None else (kept.progress, kept.seconds)
+        progress, seconds = (
+            (SearchProgress(), 0.0) if kept is None else (kept.progress, kept.seconds)
+        )
         before = progress.runs
         with _submitting(main, program, watch, settings) as (submit, explaining):
             search = ShardedSearch(
@@ -211,7 +213,7 @@ def soak(
 
 
 def _found_before(
-    program: Program, kept: Kept, failed: FailedRun, number: int
+    program: Program, kept: KeptState, failed: FailedRun, number: int
 ) -> Exploration | None:
     """The results with a failure of an earlier life; None if it passes, as the program is fixed.
 
@@ -237,7 +239,7 @@ def _searched(search: ShardedSearch, saving: _Saving) -> tuple[Exploration, Fail
 
 @contextlib.contextmanager
 def _submitting(
-    main: Main, program: Program, watch: RuleWatch, settings: Settings
+    main: Main, program: Program, watch: RuleWatch, settings: SoakSettings
 ) -> Iterator[tuple[Submit, Explaining]]:
     """While entered, batches can be submitted; yields the functions for it."""
     if settings.workers == 1:
@@ -246,7 +248,7 @@ def _submitting(
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(settings.workers, initializer=end_with_parent)
     try:
-        workers = Workers(pool, main, settings.rules, parse_levels_in_runs(None))
+        workers = ExecutorProcesses(pool, main, settings.rules, parse_levels_in_runs(None))
         yield workers.submit, workers.explaining
     finally:
         # They have nothing left to do, and a run may never end.

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from aldente import _stored_json
 from aldente._explore import progress_json
-from aldente._explore.sharded_search import Progress
+from aldente._explore.sharded_search import SearchProgress
 from aldente._version import __version__
 from aldente.errors import UnusableState
 
@@ -40,7 +40,7 @@ class Soak(NamedTuple):
     source: int | None
 
 
-class Kept(NamedTuple):
+class KeptState(NamedTuple):
     """What a state directory has.
 
     Attributes:
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
         is_same_source: whether the source of the program's module is as it was.
     """
 
-    progress: Progress
+    progress: SearchProgress
     seconds: float
     is_same_source: bool
 
@@ -102,7 +102,7 @@ class SoakState:
         )
         return self._unusable(what, _ANEW)
 
-    def load(self) -> Kept | None:
+    def load(self) -> KeptState | None:
         """What was saved; None if nothing was.
 
         Raises:
@@ -118,7 +118,7 @@ class SoakState:
         try:
             found = _stored_json.record(_stored_json.parsed(_body_of(data)), *_KEYS)
             self._check(found)
-            return Kept(
+            return KeptState(
                 progress_json.progress_of(found["progress"]),
                 _stored_json.number(found["seconds"]),
                 found["source"] == self._soak.source,
@@ -143,7 +143,7 @@ class SoakState:
                 what = f"its search has another {name}: {described}, and this search has {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
-    def save(self, progress: Progress, seconds: float) -> None:
+    def save(self, progress: SearchProgress, seconds: float) -> None:
         """Save the progress of the search.
 
         Args:
@@ -185,7 +185,7 @@ class SoakState:
         assert self._lock is not None
         return os.path.samestat(os.fstat(self._lock.fileno()), (self.folder / _LOCK).stat())
 
-    def _body(self, progress: Progress, seconds: float) -> str:
+    def _body(self, progress: SearchProgress, seconds: float) -> str:
         soak = self._soak
         return json.dumps(
             {

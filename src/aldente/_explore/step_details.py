@@ -18,11 +18,11 @@ from aldente import _asyncio_compat
 from aldente._diagnosis.await_graph import NameFinder, natural_key, wait_in_words
 from aldente._diagnosis.inspection import held_by, links_of
 from aldente._diagnosis.waiting import LiveTask, look_at
-from aldente._diagnosis.waits import Kind
+from aldente._diagnosis.waits import WaitKind
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._schedules import Step
-from aldente._simulation.choices import Kind as JobKind
+from aldente._simulation.choices import OptionKind
 from aldente._simulation.executors import Job
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief, method_of
@@ -37,7 +37,7 @@ _MOST_STEPS = 5_000
 _MOST_NAMES = 100
 _MOST_TASKS = 100
 
-_HELD = (Kind.LOCK, Kind.SEMAPHORE)
+_HELD = (WaitKind.LOCK, WaitKind.SEMAPHORE)
 
 
 class StepDetails:
@@ -129,7 +129,11 @@ class StepDetails:
 
 
 # What a job of a thread does in a step, by what it does next.
-_JOBS = {JobKind.BEGIN_JOB: "begins", JobKind.GO_ON_WITH_JOB: "goes on", JobKind.END_JOB: "ends"}
+_JOBS = {
+    OptionKind.BEGIN_JOB: "begins",
+    OptionKind.GO_ON_WITH_JOB: "goes on",
+    OptionKind.END_JOB: "ends",
+}
 
 
 def _with_callers(step: Step, task: asyncio.Task[Any]) -> Step:

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from aldente._histories.dependencies import Kind
+from aldente._histories.dependencies import DependencyKind
 from aldente._histories.operations import Access, Transaction, by_value, shown
 from aldente._histories.timeline import bar_of, draw
 from aldente.errors import NotSerializable
 
-Dependency = tuple[Transaction, Transaction, Kind, str]
+Dependency = tuple[Transaction, Transaction, DependencyKind, str]
 
 
 def name_of(number: int, transaction: Transaction) -> str:
@@ -59,8 +59,8 @@ class KeyAccesses:
         key: the key.
         accesses: all accesses of it, each with its transaction, in the order in which each
             transaction did them.
-        initial: the value before the first transaction, in a list; empty if it is not given.
-        names: the names of the transactions, by identity.
+        initial: the value before the first transaction, in a list; empty if it is not given. names:
+            the names of the transactions, by identity.
 
     Attributes:
         is_list: whether values are appended.
@@ -362,7 +362,7 @@ class KeyAccesses:
                         f"{{before}} read {read.text}, the initial value; {{after}} wrote to it"
                     )
                     # The reads do not show which of two writers has overwritten the other's value.
-                    kind: Kind = "inferred" if read.reader in writers else "rw"
+                    kind: DependencyKind = "inferred" if read.reader in writers else "rw"
                     yield read.reader, writer, kind, reason
 
     def _edges_of_lists(self, writers: Sequence[Transaction]) -> Iterator[Dependency]:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-Kind = Literal["ww", "wr", "rw", "inferred"]
+DependencyKind = Literal["ww", "wr", "rw", "inferred"]
 
 
 class Edge(NamedTuple):
@@ -29,7 +29,7 @@ class Edge(NamedTuple):
 
     before: int
     after: int
-    kind: Kind
+    kind: DependencyKind
     reason: str
     because: tuple[int, int] | None
     number: int
@@ -42,7 +42,7 @@ class Closure(NamedTuple):
     before: list[int]
 
 
-KINDS: tuple[Kind, ...] = ("ww", "wr", "rw", "inferred")
+KINDS: tuple[DependencyKind, ...] = ("ww", "wr", "rw", "inferred")
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,7 +55,7 @@ class Graph:
     """
 
     size: int
-    edges: list[dict[int, dict[Kind, Edge]]] = dataclasses.field(init=False)
+    edges: list[dict[int, dict[DependencyKind, Edge]]] = dataclasses.field(init=False)
     count: int = 0
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Graph:
         self,
         before: int,
         after: int,
-        kind: Kind,
+        kind: DependencyKind,
         reason: str,
         because: tuple[int, int] | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class Graph:
             kinds[kind] = Edge(before, after, kind, reason, because, self.count)
             self.count += 1
 
-    def closure(self, kinds: Collection[Kind] = KINDS) -> Closure | None:
+    def closure(self, kinds: Collection[DependencyKind] = KINDS) -> Closure | None:
         """What follows from all edges of some kinds; None if there is a cycle."""
         afters = [
             [after for after in self.edges[node] if self._edge(node, after, kinds, None)]
@@ -94,7 +94,7 @@ class Graph:
         return Closure(after, before)
 
     def path(
-        self, start: int, end: int, kinds: Collection[Kind], most: int | None = None
+        self, start: int, end: int, kinds: Collection[DependencyKind], most: int | None = None
     ) -> list[Edge] | None:
         """The fewest edges that lead from one transaction to another.
 
@@ -119,7 +119,7 @@ class Graph:
         return None
 
     def _edge(
-        self, before: int, after: int, kinds: Collection[Kind], most: int | None
+        self, before: int, after: int, kinds: Collection[DependencyKind], most: int | None
     ) -> Edge | None:
         there = self.edges[before][after]
         for kind in kinds:
@@ -127,7 +127,7 @@ class Graph:
                 return there[kind]
         return None
 
-    def all_of(self, kind: Kind) -> Iterator[Edge]:
+    def all_of(self, kind: DependencyKind) -> Iterator[Edge]:
         """All edges of a kind."""
         for afters in self.edges:
             for kinds in afters.values():
@@ -159,7 +159,7 @@ def _order(afters: Sequence[Sequence[int]]) -> list[int] | None:
 
 # The cycles in the order in which they are looked for: the kind of an edge that is in them, the
 # kinds of the others, their name and what it means.
-_CYCLES: tuple[tuple[Kind, tuple[Kind, ...], str, str], ...] = (
+_CYCLES: tuple[tuple[DependencyKind, tuple[DependencyKind, ...], str, str], ...] = (
     ("ww", ("ww",), "G0", "a cycle of writes"),
     ("wr", ("ww", "wr"), "G1c", "a circular flow of information"),
     ("rw", ("ww", "wr"), "G-single", "a cycle with one read that was overwritten (read skew)"),
@@ -189,7 +189,9 @@ def find_cycle(graph: Graph) -> tuple[str, str, list[Edge]] | None:
     return None
 
 
-def _shortest(graph: Graph, first: Kind, kinds: tuple[Kind, ...]) -> list[Edge] | None:
+def _shortest(
+    graph: Graph, first: DependencyKind, kinds: tuple[DependencyKind, ...]
+) -> list[Edge] | None:
     """The shortest cycle of an edge of one kind and others of some kinds, among some of them."""
     known = graph.closure(kinds)
     if known is not None:

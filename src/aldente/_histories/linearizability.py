@@ -4,6 +4,9 @@ Wing and Gong's search with Lowe's two additions: an operation takes its place o
 one makes that necessary ("just in time"), and what has been tried is not tried again.
 Jeannette Wing, Chun Gong: Testing and Verifying Concurrent Objects, 1993. Gavin Lowe: Testing for
 Linearizability, 2017.
+
+A model is a `Machine` to the search: it has states, compared by value, and each operation leads
+from one to another.
 """
 
 from __future__ import annotations
@@ -192,7 +195,7 @@ def described(model: object) -> str:
     return f"{type(model).__name__}({attributes})"
 
 
-class Event(NamedTuple):
+class OperationEvent(NamedTuple):
     """The beginning or the end of an operation.
 
     Attributes:
@@ -227,7 +230,7 @@ class OutOfSteps(Exception):
     """The search was given up."""
 
 
-def events_of(operations: Sequence[Operation]) -> list[Event]:
+def events_of(operations: Sequence[Operation]) -> list[OperationEvent]:
     """The events of some operations in order; operations of unknown outcome have no end."""
     moments = [(operation.began, False, operation) for operation in operations]
     moments += [
@@ -236,7 +239,7 @@ def events_of(operations: Sequence[Operation]) -> list[Event]:
         if operation.outcome == "returned"
     ]
     moments.sort(key=lambda moment: moment[0])
-    events: list[Event] = []
+    events: list[OperationEvent] = []
     pending: dict[int, Operation] = {}
     bits: dict[int, int] = {}
     for _, is_end, operation in moments:
@@ -248,7 +251,7 @@ def events_of(operations: Sequence[Operation]) -> list[Event]:
         bit = bits[operation.began]
         waiting = sorted(pending.items(), key=_last_if_unknown)
         unknown = sum(bit for bit, other in waiting if other.outcome == "unknown")
-        events.append(Event(operation, is_end, bit, tuple(waiting), unknown))
+        events.append(OperationEvent(operation, is_end, bit, tuple(waiting), unknown))
         if is_end:
             del pending[bit]
         else:
@@ -320,7 +323,9 @@ class _Frontier:
                 yield known._replace(placed=known.placed | placed)
 
 
-def _passed(events: Sequence[Event], number: int, here: Configuration) -> tuple[int, Configuration]:
+def _passed(
+    events: Sequence[OperationEvent], number: int, here: Configuration
+) -> tuple[int, Configuration]:
     """Go on to the next end of an operation that has not had its effect."""
     while number < len(events):
         event = events[number]
@@ -332,7 +337,7 @@ def _passed(events: Sequence[Event], number: int, here: Configuration) -> tuple[
     return number, here
 
 
-def _settled(machine: Machine, event: Event, here: Configuration) -> Configuration:
+def _settled(machine: Machine, event: OperationEvent, here: Configuration) -> Configuration:
     """Let all pending operations take their place that change nothing in any state and fit here.
 
     Whatever can happen later can happen without them too.
@@ -347,7 +352,7 @@ def _settled(machine: Machine, event: Event, here: Configuration) -> Configurati
 
 
 def _placements(
-    machine: Machine, event: Event, here: Configuration, most: int
+    machine: Machine, event: OperationEvent, here: Configuration, most: int
 ) -> Iterator[Configuration]:
     """Let one more of the pending operations have its effect: first the one that ends."""
     pending = sorted(event.pending, key=lambda entry: entry[0] != event.bit)
@@ -361,7 +366,7 @@ def _placements(
             yield Configuration(here.placed | bit, state)
 
 
-class Failure(NamedTuple):
+class NoOrder(NamedTuple):
     """Where all orders fail.
 
     Attributes:
@@ -381,8 +386,11 @@ class Failure(NamedTuple):
 
 
 def find_failure(
-    machine: Machine, events: Sequence[Event], most: int, start: Configuration | None = None
-) -> Failure | None:
+    machine: Machine,
+    events: Sequence[OperationEvent],
+    most: int,
+    start: Configuration | None = None,
+) -> NoOrder | None:
     """Follow all orders at once up to the first end that none of them reaches.
 
     Args:
@@ -407,14 +415,14 @@ def find_failure(
                 after.add(one._replace(placed=one.placed & ~event.bit))
         here = set(after)
         if not here:
-            return Failure(number, frozenset(reached), cut, first, frozenset(changing))
+            return NoOrder(number, frozenset(reached), cut, first, frozenset(changing))
         if len(here) == 1:
             cut, first = number + 1, next(iter(here))
     return None
 
 
 def _closure(
-    machine: Machine, event: Event, here: set[Configuration], most: int, changing: set[int]
+    machine: Machine, event: OperationEvent, here: set[Configuration], most: int, changing: set[int]
 ) -> set[Configuration]:
     """What can be reached before an end; what has placed the operation that ends stays as it is."""
     reached = {_settled(machine, event, one) for one in here}

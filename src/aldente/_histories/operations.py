@@ -1,4 +1,7 @@
-"""What a history records: operations and transactions, with their moments and outcomes."""
+"""What a history records: operations and transactions, with their moments and outcomes.
+
+Their values are taken as they are at that moment; here they are also compared and shown.
+"""
 
 from __future__ import annotations
 

@@ -38,8 +38,6 @@
 ``pytest_asyncio``
     The names and fixtures of pytest-asyncio that test suites and plugins use, and how aldente
     provides them in its place.
-``own_imports``
-    How aldente's own modules are imported during a test run.
 ``pytest_compat``, ``runtime_compat``
     The only modules that touch private names of pytest: in general; and while tests run, of its
     output and of what is set up.
@@ -53,9 +51,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import own_imports
+from aldente import _imports
 
-own_imports.find_first()
+_imports.find_first()
 
 from aldente._plugin import (  # noqa: E402
     asyncio_mark,

@@ -94,7 +94,7 @@ def _watch_what_marks_raise(tests: Sequence[pytest.Item], session: SessionState)
     rules = rules_raised_by_marks(tests)
     session.collector.watched |= rules
     if never_awaited.RULE.name in rules and session.never_awaited is None:
-        session.never_awaited = never_awaited.Watch(session.collector.report)
+        session.never_awaited = never_awaited.CoroutineWatch(session.collector.report)
         session.installed.enter_context(session.never_awaited.installed())
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _DEFAULTS = Settings()
 
 
-class Option(NamedTuple):
+class OptionRow(NamedTuple):
     """An option of the command line, a key of the configuration file, or both for one thing.
 
     Attributes:
@@ -120,8 +120,8 @@ def _parse_token(name: str, token: str) -> Schedule:
         raise InvalidSetting(name, token, allowed) from None
 
 
-OPTIONS: tuple[Option, ...] = (
-    Option(
+OPTIONS: tuple[OptionRow, ...] = (
+    OptionRow(
         "'auto' runs every async test and fixture (default); 'strict' only those with the asyncio "
         "mark or pytest_asyncio.fixture",
         "mode",
@@ -133,7 +133,7 @@ OPTIONS: tuple[Option, ...] = (
         key="asyncio_mode",
         is_shared=True,
     ),
-    Option(
+    OptionRow(
         "run event loops in asyncio's debug mode",
         "debug",
         _parse_flag,
@@ -142,7 +142,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="bool",
         is_shared=True,
     ),
-    Option(
+    OptionRow(
         "scope of the event loop of async fixtures that name none (default: the scope for which "
         "the fixture is cached)",
         "default_fixture_loop_scope",
@@ -150,7 +150,7 @@ OPTIONS: tuple[Option, ...] = (
         key="asyncio_default_fixture_loop_scope",
         is_shared=True,
     ),
-    Option(
+    OptionRow(
         "scope of the event loop of tests that name none (default: the widest among the async "
         "fixtures that the test uses)",
         "default_test_loop_scope",
@@ -158,47 +158,47 @@ OPTIONS: tuple[Option, ...] = (
         key="asyncio_default_test_loop_scope",
         is_shared=True,
     ),
-    Option(
+    OptionRow(
         "also show the frames of asyncio and aldente in tracebacks",
         flag="--aldente-full-trace",
     ),
     # Rules.
-    Option(
+    OptionRow(
         "the level of a rule: error, warn or off",
         flag="--aldente-rule",
         metavar="RULE=LEVEL",
         is_repeated=True,
     ),
-    Option(
+    OptionRow(
         "levels of rules, one 'rule = error|warn|off' a line",
         key="aldente_rules",
         kind="linelist",
     ),
-    Option(
+    OptionRow(
         "treat every finding as an error",
         flag="--aldente-strict",
         key="aldente_strict",
         kind="bool",
     ),
-    Option("explain every rule, and exit", flag="--aldente-rules"),
-    Option("explain one rule, and exit", flag="--aldente-explain", metavar="RULE"),
-    Option(
+    OptionRow("explain every rule, and exit", flag="--aldente-rules"),
+    OptionRow("explain one rule, and exit", flag="--aldente-explain", metavar="RULE"),
+    OptionRow(
         "write all findings to a file, as JSON lines",
         flag="--aldente-findings",
         metavar="FILE",
     ),
-    Option(
+    OptionRow(
         "write all findings to a file, as SARIF 2.1.0",
         flag="--aldente-sarif",
         metavar="FILE",
     ),
-    Option(
+    OptionRow(
         "write what the tasks of each test did, and when, to a file that Perfetto and "
         "chrome://tracing open",
         flag="--aldente-trace",
         metavar="FILE",
     ),
-    Option(
+    OptionRow(
         "write a page for the browser that shows each failure: lanes of tasks, the await graph, "
         "timelines, findings",
         "page",
@@ -207,7 +207,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
         key="aldente_html",
     ),
-    Option(
+    OptionRow(
         (
             "a file of known findings: aldente writes it if it does not exist, and otherwise "
             "reports only findings that are not in it"
@@ -215,28 +215,28 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-baseline",
         metavar="FILE",
     ),
-    Option(
+    OptionRow(
         "how long a step of the event loop may take, in seconds "
         f"(default: {_DEFAULTS.slow_step:g})",
         "slow_step",
         parse_seconds,
         key="aldente_slow_step",
     ),
-    Option(
+    OptionRow(
         "dotted names of blocking functions for the rule blocking-call, one a line",
         "blocking_functions",
         _parse_dotted_names,
         key="aldente_blocking_calls",
         kind="linelist",
     ),
-    Option(
+    OptionRow(
         f"groups of calls that the rule blocking-call also reports: {', '.join(BLOCKING_GROUPS)}",
         "blocking_groups",
         lambda name, value: parse_names(name, value, BLOCKING_GROUPS),
         key="aldente_blocking_groups",
         kind="args",
     ),
-    Option(
+    OptionRow(
         "names of coroutines that may be left running, with * as in file names, one a line",
         "known_tasks",
         parse_lines,
@@ -244,7 +244,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="linelist",
     ),
     # Time.
-    Option(
+    OptionRow(
         "the time limit of an async test, and of each set-up and tear-down of its fixtures",
         "timeout",
         parse_limit,
@@ -252,7 +252,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SECONDS",
         key="aldente_timeout",
     ),
-    Option(
+    OptionRow(
         "'virtual' lets loop time jump to the next timer when nothing else can happen; 'real' is "
         "the default",
         "clock",
@@ -261,7 +261,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="CLOCK",
         key="aldente_clock",
     ),
-    Option(
+    OptionRow(
         "whether time.time() and similar clocks follow virtual time (needs the extra "
         "aldente[wall]): true, or the moment at which they start, such as 2030-01-01T00:00Z "
         "(default: false)",
@@ -270,14 +270,14 @@ OPTIONS: tuple[Option, ...] = (
         key="aldente_wall",
         kind="flag or string",
     ),
-    Option(
+    OptionRow(
         "how far virtual time may advance in a test, in seconds (default: ten years)",
         "max_virtual_time",
         parse_seconds,
         key="aldente_max_virtual_time",
     ),
     # Exploration.
-    Option(
+    OptionRow(
         "the greatest number of schedules for each test marked with aldente.explore, whatever its "
         "mark sets",
         "forced_runs",
@@ -285,21 +285,21 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-runs",
         metavar="N",
     ),
-    Option(
+    OptionRow(
         "the number of schedules for explored tests whose mark sets none (default: "
         f"{_DEFAULTS.runs})",
         "runs",
         functools.partial(_parse_written, parse_runs),
         key="aldente_runs",
     ),
-    Option(
+    OptionRow(
         "the seed of the schedules of explored tests, whatever their marks set",
         "forced_seed",
         functools.partial(_parse_written, parse_seed),
         flag="--aldente-seed",
         metavar="N",
     ),
-    Option(
+    OptionRow(
         "run one explored test again, under the schedule whose token the report of its failure "
         "shows",
         "replay",
@@ -307,7 +307,7 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-replay",
         metavar="TOKEN",
     ),
-    Option(
+    OptionRow(
         "run each passing async test again under other schedules, even without a mark: at most "
         f"RUNS of them (default: as aldente_runs, {_DEFAULTS.runs}), and report each test that "
         "fails in one",
@@ -319,7 +319,7 @@ OPTIONS: tuple[Option, ...] = (
         key="aldente_explore",
         kind="flag or string",
     ),
-    Option(
+    OptionRow(
         "how long --aldente-explore may take for each test, in real seconds, proportionally "
         f"longer for more than {_DEFAULTS.runs} runs (default: {_DEFAULTS.explore_test_seconds:g})",
         "explore_test_seconds",
@@ -328,7 +328,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SECONDS",
         key="aldente_explore_test_seconds",
     ),
-    Option(
+    OptionRow(
         "how long --aldente-explore may take for all tests, in real seconds; with pytest-xdist in "
         "each worker (default: no limit)",
         "explore_seconds",
@@ -337,7 +337,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SECONDS",
         key="aldente_explore_seconds",
     ),
-    Option(
+    OptionRow(
         "run one part of the schedules of each explored test, such as 3/10, while other jobs run "
         "the other parts",
         "shard",
@@ -345,7 +345,7 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-shard",
         metavar="I/N",
     ),
-    Option(
+    OptionRow(
         "how many processes run the schedules of each explored test (default: this one alone)",
         "workers",
         functools.partial(_parse_written, parse_workers),
@@ -368,7 +368,7 @@ def add_options(parser: pytest.Parser) -> None:
             _add_key(parser, option.key, option)
 
 
-def _add_flag(group: pytest.OptionGroup, flag: str, option: Option) -> None:
+def _add_flag(group: pytest.OptionGroup, flag: str, option: OptionRow) -> None:
     attributes: dict[str, Any] = {"action": "store_true", "default": None}
     if option.is_repeated:
         attributes = {"action": "append", "default": [], "metavar": option.metavar}
@@ -396,7 +396,7 @@ def complete_bare_options(arguments: list[str]) -> None:
             arguments[place] = f"{argument}={bare[argument]}"
 
 
-def _add_key(parser: pytest.Parser, key: str, option: Option) -> None:
+def _add_key(parser: pytest.Parser, key: str, option: OptionRow) -> None:
     if option.is_shared:
         # A pytest-asyncio that was loaded before aldente may have added it, with another default.
         pytest_compat.forget_ini(parser, key)
@@ -431,7 +431,7 @@ _ALLOWED = {
 }
 
 
-def configured(config: pytest.Config, option: Option) -> Any:
+def configured(config: pytest.Config, option: OptionRow) -> Any:
     """The value of an option's key in the configuration file.
 
     Raises:
@@ -451,7 +451,7 @@ def configured(config: pytest.Config, option: Option) -> Any:
         raise InvalidSetting(option.key, written, allowed) from None
 
 
-def _given(config: pytest.Config, option: Option) -> Iterator[tuple[str, Any]]:
+def _given(config: pytest.Config, option: OptionRow) -> Iterator[tuple[str, Any]]:
     """The name under which the user has given an option, and its value; nothing if it is not
     given.
     """

@@ -22,7 +22,7 @@ from aldente._validation import parse_lines
 from aldente.errors import InvalidSetting
 
 
-class _Latest:
+class _LatestSettings:
     """The latest settings that were requested, which are nearly always the next ones too.
 
     Looking them up in the stash of the configuration takes four times as long, and happens several
@@ -44,11 +44,11 @@ def settings_of(config: pytest.Config) -> Settings:
         InvalidSetting: a value is not allowed.
     """
     mode = config.option.asyncio_mode
-    known = _Latest.config
-    if known is None or known() is not config or _Latest.mode != mode:
-        _Latest.settings = _read_settings(config)
-        _Latest.config, _Latest.mode = weakref.ref(config), mode
-    return _Latest.settings
+    known = _LatestSettings.config
+    if known is None or known() is not config or _LatestSettings.mode != mode:
+        _LatestSettings.settings = _read_settings(config)
+        _LatestSettings.config, _LatestSettings.mode = weakref.ref(config), mode
+    return _LatestSettings.settings
 
 
 def _read_settings(config: pytest.Config) -> Settings:

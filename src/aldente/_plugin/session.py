@@ -12,7 +12,7 @@ import pytest
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.options import settings_of
 from aldente._records import Finding, SourcePlace
-from aldente._rules.never_awaited import Watch
+from aldente._rules.never_awaited import CoroutineWatch
 from aldente._runner.bystanders import Bystanders
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class SessionState:
         self._summary: Summary | None = None
         self.collector = Collector(settings.levels, settings.set_rules)
         self.report: Callable[[Finding], None] = self.collector.report
-        self.never_awaited: Watch | None = None
+        self.never_awaited: CoroutineWatch | None = None
         if self.collector.levels["never-awaited"] != "off":
-            self.never_awaited = Watch(self.collector.report)
+            self.never_awaited = CoroutineWatch(self.collector.report)
         self.at_tear_down: list[Callable[[], None]] = []
         self.at_session_end: list[Callable[[], None]] = []
         self.at_thread_start: list[Callable[[threading.Thread], None]] = []

@@ -1,7 +1,11 @@
-"""The failed run of an explored test as events of a trace.
+"""What every task of every test did and when, as a trace for viewers: ``--aldente-trace``.
 
-Its steps take no time of the loop, so each is drawn as long as the others: what a trace shows of
-such a run is the order of the steps, and which step made which one ready.
+It has the Trace Event Format (Google 2016), which Perfetto and chrome://tracing open. A process of
+the trace is a test, a thread is a task, and thread 0 has the loop's other callbacks. The steps of
+an explored run take no time of the loop, so each is drawn as long as the others: what a trace shows
+of such a run is the order of the steps, and which step made which one ready.
+
+Imported with the option only.
 """
 
 from __future__ import annotations
@@ -131,7 +135,7 @@ _now = ORIGINALS["perf_counter_ns"]
 _CALLBACKS = 0
 
 
-class Recorder:
+class TraceRecorder:
     """Records what loops do, and what is found meanwhile.
 
     Args:
@@ -342,7 +346,7 @@ class TraceHooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.path = Path(config.invocation_params.dir, str(config.getoption("aldente_trace")))
-        self.recorder = Recorder(settings_of(config).slow_step, config.rootpath)
+        self.recorder = TraceRecorder(settings_of(config).slow_step, config.rootpath)
         # The traces of pytest-xdist's workers.
         self._others: list[list[Event]] = []
 

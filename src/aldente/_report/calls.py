@@ -47,7 +47,7 @@ class ShownCall(TypedDict):
     place: str
 
 
-class Calls(TypedDict):
+class CallsPicture(TypedDict):
     """What the picture shows.
 
     Attributes:
@@ -63,7 +63,7 @@ class Calls(TypedDict):
 
 def collect(
     calls: Sequence[Call], *, folder: Path, now: float | None = None, others: int = 0
-) -> Calls:
+) -> CallsPicture:
     """What the picture of calls shows: how they are now.
 
     Args:
@@ -147,7 +147,7 @@ _CLASSES = {
 }
 
 
-def draw(data: Calls) -> Element:
+def draw(data: CallsPicture) -> Element:
     """Draw the calls of doubles.
 
     Args:
@@ -186,14 +186,14 @@ def _end(calls: Sequence[ShownCall], now: float | None) -> float:
     return max(last, now) if is_open and now is not None else last
 
 
-def _bar(call: ShownCall, *, in_seconds: bool) -> figure.Bar:
+def _bar(call: ShownCall, *, in_seconds: bool) -> figure.ChartBar:
     arguments = call["call"].removeprefix(call["double"])
     began: float = call["began"]
     ended: float | None = call["ended"] or None
     if in_seconds:
         began, ended = call["start"] or 0.0, call["end"]
     by = f", by {call['task']!r}" if call["task"] else ""
-    return figure.Bar(
+    return figure.ChartBar(
         call["double"],
         began,
         ended,
@@ -207,7 +207,7 @@ def _outcome(call: ShownCall) -> str:
     return _OUTCOMES[call["outcome"]].format(said=call["said"])
 
 
-def _caption(data: Calls, *, in_seconds: bool) -> str:
+def _caption(data: CallsPicture, *, in_seconds: bool) -> str:
     calls = data["calls"]
     axis = "over loop time since the first one" if in_seconds else "in their order, without a scale"
     words = [f"{_counted(len(calls), 'call')} of doubles, {axis}."]

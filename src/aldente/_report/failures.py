@@ -1,4 +1,7 @@
-"""The part of the page about one failure of a test."""
+"""The part of the page about one failure of a test.
+
+Its pictures are plain values (`Panel`), collected where the test runs and drawn here.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +12,6 @@ from xml.etree.ElementTree import Element
 from aldente._report import calls, operations, timers, waits
 from aldente._report.elements import add, add_list, made
 from aldente._report.lanes import Lanes
-
-Kind = Literal["waits", "calls", "timers", "operations"]
-
-
-class Panel(TypedDict):
-    """What a picture shows: only values of JSON, which pytest-xdist sends between processes.
-
-    Attributes:
-        kind: which picture it is.
-        title: its heading.
-        data: what it shows; the module of its kind says what is in it.
-    """
-
-    kind: Kind
-    title: str
-    data: dict[str, Any]
-
-
-_DRAWN: dict[Kind, Callable[[Any], Element]] = {
-    "waits": waits.draw,
-    "calls": calls.draw,
-    "timers": timers.draw,
-    "operations": operations.draw,
-}
-
-
-def draw(panel: Panel) -> Element:
-    """Draw a panel: a figure with its title, a picture, a caption, and all that as text.
-
-    Args:
-        panel: what it shows.
-    """
-    figure = _DRAWN[panel["kind"]](panel["data"])
-    figure.insert(0, made("h3", panel["title"]))
-    return figure
-
 
 # How long the output of all failures may be together, and that of one at most and at least: what is
 # longer is cut in the middle. In characters.
@@ -171,3 +138,39 @@ def shortened(text: str, most: int) -> str:
     half = most // 2
     left_out = len(text) - 2 * half
     return f"{text[:half]}\n\n... {left_out:,} characters are left out here ...\n\n{text[-half:]}"
+
+
+PanelKind = Literal["waits", "calls", "timers", "operations"]
+
+
+class Panel(TypedDict):
+    """What a picture shows: only values of JSON, which pytest-xdist sends between processes.
+
+    Attributes:
+        kind: which picture it is.
+        title: its heading.
+        data: what it shows; the module of its kind says what is in it.
+    """
+
+    kind: PanelKind
+    title: str
+    data: dict[str, Any]
+
+
+_DRAWN: dict[PanelKind, Callable[[Any], Element]] = {
+    "waits": waits.draw,
+    "calls": calls.draw,
+    "timers": timers.draw,
+    "operations": operations.draw,
+}
+
+
+def draw(panel: Panel) -> Element:
+    """Draw a panel: a figure with its title, a picture, a caption, and all that as text.
+
+    Args:
+        panel: what it shows.
+    """
+    figure = _DRAWN[panel["kind"]](panel["data"])
+    figure.insert(0, made("h3", panel["title"]))
+    return figure

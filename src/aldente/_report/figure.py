@@ -192,7 +192,7 @@ _STEP = 14.0
 _MOST_TICKS = 6
 
 
-class Bar(NamedTuple):
+class ChartBar(NamedTuple):
     """A bar.
 
     Attributes:
@@ -241,7 +241,12 @@ class _Scale(NamedTuple):
 
 
 def draw_bars(
-    bars: Sequence[Bar], *, label: str, in_seconds: bool, until: float = 0.0, between: float = 0.0
+    bars: Sequence[ChartBar],
+    *,
+    label: str,
+    in_seconds: bool,
+    until: float = 0.0,
+    between: float = 0.0,
 ) -> Chart:
     """Draw bars; those of a row that overlap, or whose texts would, are below one another.
 
@@ -252,7 +257,8 @@ def draw_bars(
         until: the least moment, in seconds, at which the picture ends.
         between: more space below each bar, in pixels.
 
-    >>> chart = draw([Bar("Ann", 1, 3, "a"), Bar("Bob", 2, None, "b")], label="", in_seconds=False)
+    >>> bars = [ChartBar("Ann", 1, 3, "a"), ChartBar("Bob", 2, None, "b")]
+    >>> chart = draw_bars(bars, label="", in_seconds=False)
     >>> [place.top for place in chart.places]
     [11.0, 35.0]
     """
@@ -293,15 +299,15 @@ def _name(name: str) -> str:
     return cut(name, _NAME_COLUMNS)
 
 
-def _text(bar: Bar) -> str:
+def _text(bar: ChartBar) -> str:
     return cut(" ".join(bar.text.split()), _TEXT_COLUMNS)
 
 
-def _width(bar: Bar) -> float:
+def _width(bar: ChartBar) -> float:
     return width_of(_text(bar)) + 2 * _PADDING
 
 
-def _extent(bar: Bar, scale: _Scale, left: float) -> tuple[float, float, float]:
+def _extent(bar: ChartBar, scale: _Scale, left: float) -> tuple[float, float, float]:
     """Where a bar begins and ends, and where its text does if that is longer."""
     begin = left + scale.positions[bar.began]
     end = left + (scale.end if bar.ended is None else scale.positions[bar.ended])
@@ -309,12 +315,12 @@ def _extent(bar: Bar, scale: _Scale, left: float) -> tuple[float, float, float]:
     return begin, end, end if _has_room(bar, end - begin) else end + _width(bar)
 
 
-def _has_room(bar: Bar, width: float) -> bool:
+def _has_room(bar: ChartBar, width: float) -> bool:
     """Whether the text stands in the bar, not after it."""
     return _width(bar) <= width + 0.01
 
 
-def _lanes(bars: Sequence[Bar], extents: Sequence[tuple[float, float, float]]) -> list[int]:
+def _lanes(bars: Sequence[ChartBar], extents: Sequence[tuple[float, float, float]]) -> list[int]:
     """The lane of each bar in its row: the first one that is free."""
     ends: dict[str, list[float]] = {}
     lanes = [0] * len(bars)
@@ -327,7 +333,7 @@ def _lanes(bars: Sequence[Bar], extents: Sequence[tuple[float, float, float]]) -
     return lanes
 
 
-def _in_order(bars: Sequence[Bar]) -> _Scale:
+def _in_order(bars: Sequence[ChartBar]) -> _Scale:
     """A scale in which each text has room in its bar."""
     both = [moment for bar in bars for moment in (bar.began, bar.ended)]
     moments = sorted({moment for moment in both if moment is not None})
@@ -342,7 +348,7 @@ def _in_order(bars: Sequence[Bar]) -> _Scale:
     return _Scale(positions, max([x, *open_ones]), ())
 
 
-def _in_time(bars: Sequence[Bar], until: float) -> _Scale:
+def _in_time(bars: Sequence[ChartBar], until: float) -> _Scale:
     both = [moment for bar in bars for moment in (bar.began, bar.ended)]
     moments = [moment for moment in both if moment is not None]
     # A timer may be set for a time that never comes, which is drawn at the end of the axis.
@@ -366,7 +372,7 @@ def _tick(x: float, top: float, bottom: float, text: str) -> Iterator[Element]:
     yield element("text", "tick", text, x=x, y=top - 6)
 
 
-def _drawn(bar: Bar, place: Rectangle) -> Element:
+def _drawn(bar: ChartBar, place: Rectangle) -> Element:
     open_class = "unended" if bar.ended is None else ""
     group = element("g", " ".join(filter(None, ["bar", bar.classes, open_class])))
     group.append(element("title", text=bar.detail or bar.text))

@@ -46,7 +46,7 @@ class Lane(TypedDict):
     place: Place | None
 
 
-class Use(TypedDict):
+class LaneUse(TypedDict):
     """A use of something that tasks share.
 
     Attributes:
@@ -98,7 +98,7 @@ class LaneStep(TypedDict):
     marks: NotRequired[list[Mark]]
     instead_of: NotRequired[str]
     until: NotRequired[float]
-    uses: NotRequired[list[Use]]
+    uses: NotRequired[list[LaneUse]]
     is_told: NotRequired[bool]
 
 
@@ -294,7 +294,7 @@ class _Maker:
         # A callback's outcome is in its words.
         return step.outcome if step.task else ""
 
-    def _use(self, use: SharedUse) -> Use:
+    def _use(self, use: SharedUse) -> LaneUse:
         at = self._place(use.at)
         assert at is not None
         return {

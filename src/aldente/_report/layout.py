@@ -33,7 +33,7 @@ LEAST_HEIGHT = 44.0
 LEAST_HEIGHT_WITH_LOOP = 72.0
 
 
-class Link(NamedTuple):
+class Connector(NamedTuple):
     """A line from one box to another.
 
     Attributes:
@@ -101,7 +101,7 @@ class _Cell(NamedTuple):
 def lay_out(
     heights: Sequence[float],
     width: float,
-    links: Sequence[Link],
+    links: Sequence[Connector],
     circles: Sequence[Sequence[int]] = (),
 ) -> Layout:
     """Place boxes and lines.
@@ -113,13 +113,13 @@ def lay_out(
         circles: boxes that stand in a circle, in this order, if lines join them in both
             directions.
 
-    >>> lay_out([50, 50], 100, [Link(0, 1, 0)]).boxes  # doctest: +NORMALIZE_WHITESPACE
+    >>> lay_out([50, 50], 100, [Connector(0, 1, 0)]).boxes  # doctest: +NORMALIZE_WHITESPACE
     (Box(left=8.0, top=8.0, width=100, height=50), Box(left=8.0, top=104.0, width=100, height=50))
     """
     return _Grid(heights, width, links, _cells(len(heights), links, circles)).layout()
 
 
-def _cells(count: int, links: Sequence[Link], circles: Sequence[Sequence[int]]) -> list[_Cell]:
+def _cells(count: int, links: Sequence[Connector], circles: Sequence[Sequence[int]]) -> list[_Cell]:
     """The cell of each box: parts that no line joins stand side by side, or below one another."""
     beside: list[set[int]] = [set() for _ in range(count)]
     for link in links:
@@ -161,7 +161,7 @@ def _side_by_side(blocks: Iterable[dict[int, _Cell]]) -> dict[int, _Cell]:
     return cells
 
 
-def _levels(order: Sequence[int], links: Sequence[Link]) -> list[list[list[int]]]:
+def _levels(order: Sequence[int], links: Sequence[Connector]) -> list[list[list[int]]]:
     """Groups of boxes that lead to one another; each level leads to those after it only."""
     following: dict[int, set[int]] = {box: set() for box in order}
     for link in links:
@@ -235,7 +235,7 @@ class _Grid:
     """Works out how wide each gap has to be, and then where everything is."""
 
     def __init__(
-        self, heights: Sequence[float], width: float, links: Sequence[Link], cells: list[_Cell]
+        self, heights: Sequence[float], width: float, links: Sequence[Connector], cells: list[_Cell]
     ) -> None:
         self._heights, self._width, self._links, self._cells = heights, width, links, cells
         self._rows = 1 + max((cell.row for cell in cells), default=-1)
@@ -251,7 +251,7 @@ class _Grid:
             self._reserve(link)
         self._place_cells()
 
-    def _reserve(self, link: Link) -> None:
+    def _reserve(self, link: Connector) -> None:
         """Make room for a line, and its label if it is straight."""
         start, end = self._cells[link.start], self._cells[link.end]
         if start.row == end.row and abs(start.column - end.column) < 2:
@@ -270,16 +270,16 @@ class _Grid:
             tracks = self._column_tracks.setdefault(way.column, {})
             tracks.setdefault(key, len(tracks))
 
-    def _bundle(self, link: Link) -> _Bundle:
+    def _bundle(self, link: Connector) -> _Bundle:
         """The lines with which one runs together: all from its start, or all to its end."""
         is_from = self._starts[link.start] > self._ends[link.end] and not link.is_cycle
         return is_from, link.start if is_from else link.end, link.is_cycle
 
-    def _is_straight_down(self, link: Link) -> bool:
+    def _is_straight_down(self, link: Connector) -> bool:
         start, end = self._cells[link.start], self._cells[link.end]
         return start.column == end.column and abs(start.row - end.row) == 1
 
-    def _way(self, link: Link) -> _Way:
+    def _way(self, link: Connector) -> _Way:
         start, end = self._cells[link.start], self._cells[link.end]
         side_left = "top" if end.row < start.row else "bottom"
         side_entered = "top" if end.row > start.row else "bottom"
@@ -331,7 +331,7 @@ class _Grid:
         cell = self._cells[box]
         return Box(self._lefts[cell.column], self._tops[cell.row], self._width, self._heights[box])
 
-    def _route(self, link: Link, boxes: Sequence[Box]) -> Route:
+    def _route(self, link: Connector, boxes: Sequence[Box]) -> Route:
         start, end = boxes[link.start], boxes[link.end]
         start_cell, end_cell = self._cells[link.start], self._cells[link.end]
         if start_cell == end_cell:
@@ -349,7 +349,7 @@ class _Grid:
         points = (Point(right, y), Point(out, y), Point(out, below), Point(right, below))
         return Route(points, Point(out + 4, y + 11))
 
-    def _straight_across(self, link: Link, start: Box, end: Box, gap: int) -> Route:
+    def _straight_across(self, link: Connector, start: Box, end: Box, gap: int) -> Route:
         is_rightward = start.left < end.left
         y = start.top + (_RIGHTWARD if is_rightward else _LEFTWARD)
         ends = (
@@ -363,7 +363,7 @@ class _Grid:
             (Point(ends[0], y), Point(ends[1], y)), Point(middle - link.label_width / 2, y - 5)
         )
 
-    def _around(self, link: Link, start: Box, end: Box) -> Route:
+    def _around(self, link: Connector, start: Box, end: Box) -> Route:
         """Through the gaps."""
         way = self._way(link)
         out_port, in_port, in_port_of_cycle = (
@@ -384,18 +384,18 @@ class _Grid:
         label_x = x_out + 6 if x_next > x_out else x_out - 6 - link.label_width
         return Route(tuple(points), Point(label_x, y_first - 5))
 
-    def _row_track(self, gap: int, link: Link) -> float:
+    def _row_track(self, gap: int, link: Connector) -> float:
         number = self._row_tracks[gap][self._bundle(link)]
         return self._tops[gap] - self._height_of_gap(gap) + _ROW_TRACK * (number + 1)
 
-    def _column_track(self, gap: int, link: Link) -> float:
+    def _column_track(self, gap: int, link: Connector) -> float:
         number = self._column_tracks[gap][self._bundle(link)]
         return self._left_of_gap(gap) + _COLUMN_TRACK * (number + 1)
 
     def _left_of_gap(self, gap: int) -> float:
         return self._lefts[gap] - self._width_of_gap(gap)
 
-    def _within(self, route: Route, link: Link, width: float) -> Route:
+    def _within(self, route: Route, link: Connector, width: float) -> Route:
         """A route whose label does not leave the picture."""
         most = width - link.label_width - 2
         x = max(min(route.label.x, most), 2.0)

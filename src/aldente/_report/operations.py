@@ -37,7 +37,7 @@ class ShownOperation(TypedDict):
     is_dotted: bool
 
 
-class Operations(TypedDict):
+class OperationsPicture(TypedDict):
     """What the picture shows.
 
     Attributes:
@@ -53,7 +53,7 @@ class Operations(TypedDict):
     reasons: list[str]
 
 
-def collect(error: Violation) -> Operations:
+def collect(error: Violation) -> OperationsPicture:
     """What the picture of a violated history shows."""
     if isinstance(error, NotLinearizable):
         before = f"Operations in dots took effect before; the state was then {error.before}."
@@ -71,7 +71,7 @@ def _collected(
     shown: Sequence[Bar],
     edges: Sequence[tuple[int, int]] = (),
     reasons: Sequence[str] = (),
-) -> Operations:
+) -> OperationsPicture:
     return {
         "summary": summary,
         "operations": [
@@ -90,7 +90,7 @@ def _collected(
     }
 
 
-def draw(data: Operations) -> Element:
+def draw(data: OperationsPicture) -> Element:
     """Draw the operations of a history.
 
     Args:
@@ -113,9 +113,9 @@ def draw(data: Operations) -> Element:
     return figure.figure("operations", chart.drawn, data["summary"], *words)
 
 
-def _bar(operation: ShownOperation) -> figure.Bar:
+def _bar(operation: ShownOperation) -> figure.ChartBar:
     classes = {"marked": operation["is_marked"], "dotted": operation["is_dotted"]}
-    return figure.Bar(
+    return figure.ChartBar(
         operation["who"],
         operation["began"],
         operation["ended"] or None,
@@ -132,7 +132,7 @@ def _sentence(operation: ShownOperation) -> str:
     return f"{words} (took effect before)" if operation["is_dotted"] else words
 
 
-def _edges_in_words(data: Operations) -> Iterator[str]:
+def _edges_in_words(data: OperationsPicture) -> Iterator[str]:
     texts = [operation["text"].partition(":")[0] for operation in data["operations"]]
     for number, (before, after) in enumerate(data["edges"], 1):
         yield f"Arrow {number}: {texts[before]} comes before {texts[after]}."

@@ -80,7 +80,7 @@ def draw(data: Timers) -> Element:
     now = data["now"]
     drawn = figure.draw_bars(
         [
-            figure.Bar(
+            figure.ChartBar(
                 _who(timer),
                 0.0,
                 max(timer["when"] - now, 0.0),

@@ -8,11 +8,11 @@ from typing import TypedDict
 from xml.etree.ElementTree import Element
 
 from aldente._diagnosis import deadlock
-from aldente._diagnosis.waits import AwaitGraph, Kind, Phrases, Wait, enumerate_names
+from aldente._diagnosis.waits import AwaitGraph, Phrases, Wait, WaitKind, enumerate_names
 from aldente._records import SourcePlace
 from aldente._report import figure, layout
 from aldente._report.figure import add, element
-from aldente._report.layout import Box, Link, Point, Route
+from aldente._report.layout import Box, Connector, Point, Route
 
 # How many boxes of tasks there are, and from how many on equal tasks share one.
 MOST_BOXES = 30
@@ -30,15 +30,15 @@ _CORNER = 5.0
 
 # The texts of boxes for things that no known task holds, or for which something has to happen.
 _MISSING = {
-    Kind.LOCK: "no known task holds it",
-    Kind.SEMAPHORE: "no known task holds it",
-    Kind.CONDITION: "has to be notified",
-    Kind.EVENT: "has to be set",
-    Kind.QUEUE_GET: "is empty",
-    Kind.QUEUE_PUT: "is full",
-    Kind.QUEUE_JOIN: "has unfinished items",
-    Kind.BARRIER: "more tasks have to arrive",
-    Kind.FUTURE: "has to be completed",
+    WaitKind.LOCK: "no known task holds it",
+    WaitKind.SEMAPHORE: "no known task holds it",
+    WaitKind.CONDITION: "has to be notified",
+    WaitKind.EVENT: "has to be set",
+    WaitKind.QUEUE_GET: "is empty",
+    WaitKind.QUEUE_PUT: "is full",
+    WaitKind.QUEUE_JOIN: "has unfinished items",
+    WaitKind.BARRIER: "more tasks have to arrive",
+    WaitKind.FUTURE: "has to be completed",
 }
 
 
@@ -95,7 +95,7 @@ class Waits(TypedDict):
         circles: the boxes of each.
         nodes: the boxes.
         arrows: the lines.
-        others: how many tasks are not drawn.
+        others: how many tasks have no box.
         other_names: their names, in words.
     """
 
@@ -201,7 +201,7 @@ class _Collector:
         yield _plain_arrow(start, thing, "waits for")
 
     def _possible(self, wait: Wait, thing: int) -> Iterator[Arrow]:
-        is_lock = wait.kind in (Kind.LOCK, Kind.SEMAPHORE)
+        is_lock = wait.kind in (WaitKind.LOCK, WaitKind.SEMAPHORE)
         label = "may be held by" if is_lock else f"could {self._phrases.remedy(wait)}"
         for link in wait.known_to[:_MOST_HELPERS]:
             if link.task in self._numbers:
@@ -291,7 +291,7 @@ def draw(data: Waits) -> Element:
     texts = [_lines(node) for node in data["nodes"]]
     labels = [figure.cut(arrow["label"], _LABEL_COLUMNS) for arrow in data["arrows"]]
     links = [
-        Link(
+        Connector(
             arrow["start"],
             arrow["end"],
             figure.width_of(label),

@@ -26,7 +26,7 @@ from aldente.errors import BlockedEnd, PhaseTimeout
 
 if TYPE_CHECKING:
     from aldente._rules.observation import Observation
-    from aldente._runner.running import Run
+    from aldente._runner.running import LoopRun
 
 
 def errors_within(error: BaseException) -> Iterator[BaseException]:
@@ -103,7 +103,7 @@ def report_task(task: asyncio.Future[Any]) -> None:
     task.get_loop().call_exception_handler(context)
 
 
-class Watch:
+class ErrorWatch:
     """Reports what the exception handlers of event loops receive.
 
     Args:
@@ -300,7 +300,7 @@ def _users_lines(error: BaseException) -> Iterator[str]:
         yield f"{frame.name} at {frame.filename}:{frame.lineno}"
 
 
-def listen(observation: Observation) -> Watch:
+def listen(observation: Observation) -> ErrorWatch:
     """Have the exception handlers of asyncio's loops report; for `Observation.share`."""
     makers = observation.makers
     observation.enter(makers.installed())
@@ -310,7 +310,9 @@ def listen(observation: Observation) -> Watch:
         readings = (read(loop, context) for read in observation.message_readers)
         return next(filter(None, readings), None)
 
-    watch = Watch(observation.report, makers.maker_of, read_message, makers.fixture_of, makers.hold)
+    watch = ErrorWatch(
+        observation.report, makers.maker_of, read_message, makers.fixture_of, makers.hold
+    )
     observation.enter(watch.installed())
     return watch
 
@@ -326,7 +328,7 @@ def install(observation: Observation) -> None:
     observation.session.at_session_end.append(failed.report_lost)
 
 
-def _set_handler(watch: Watch, run: Run) -> None:
+def _set_handler(watch: ErrorWatch, run: LoopRun) -> None:
     """Set an exception handler on a loop that is not asyncio's."""
     if not isinstance(run.loop, asyncio.BaseEventLoop):
         run.loop.set_exception_handler(watch.handle)
@@ -344,7 +346,7 @@ class _FailedTasks:
         self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
 
     @containing("looking for failed tasks", None)
-    def note(self, run: Run) -> None:
+    def note(self, run: LoopRun) -> None:
         """Note the failed tasks of a loop that is about to be closed."""
         for task in _asyncio_compat.failed_and_unseen(run.loop):
             if self._makers.maker_of(task) is None:

@@ -53,7 +53,7 @@ class Maker:
         self.filters: Filters = _python_compat.warning_filters()
 
 
-class _Made(NamedTuple):
+class _MadeCoroutine(NamedTuple):
     """A coroutine that had not started when it was seen, by its origin, a tuple of its own.
 
     Not by a weak reference: Python never clears one to a coroutine that is being freed.
@@ -100,7 +100,7 @@ def kind_of_collector(
 
 
 # Its origin has the reference count of an origin without other references.
-_SAMPLE = _Made(object(), Maker(""))
+_SAMPLE = _MadeCoroutine(object(), Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
 
 # How many references to an item of a list a call has whose argument is that item.
@@ -129,7 +129,7 @@ class CoroutineMakers:
         self.earlier = earlier
         # The tests since the last look, in order.
         self._markers = [] if earlier is None else [earlier]
-        self._made: dict[int, _Made] = {}
+        self._made: dict[int, _MadeCoroutine] = {}
         self._next_cleaning = _MANY_MADE
         # On CPython 3.11 the makers by the identities of the coroutines, instead of `_made`.
         self._by_identity: dict[int, Maker] = {}
@@ -198,7 +198,7 @@ class CoroutineMakers:
             origins = {identity_of(origin): origin for origin in found}
             for identity, maker in self._makers(origins.keys()):
                 # Keep an earlier record: the markers before the last look are gone.
-                self._made.setdefault(identity, _Made(origins[identity], maker))
+                self._made.setdefault(identity, _MadeCoroutine(origins[identity], maker))
         del self._markers[:-1]
 
     def _note_by_identity(self, *, is_collecting: bool) -> None:
@@ -282,7 +282,7 @@ def _not_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _is_gone(made: _Made) -> bool:
+def _is_gone(made: _MadeCoroutine) -> bool:
     return sys.getrefcount(made.origin) <= _REFERENCES_TO_LAST
 
 

@@ -21,7 +21,7 @@ from aldente._own_errors import containing
 from aldente._records import Rule
 from aldente._rules.watchdog import SELECTING, Look, is_selecting
 from aldente._runner import outside, peers, running
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._runner.threads import can_only_wait, only_wait
 from aldente._stacks import frames_of_threads
 from aldente.errors import DeadlockError
@@ -68,7 +68,7 @@ class _Wait:
     limit: float = field(default_factory=lambda: LIMIT)
 
 
-class Watch:
+class DeadlockWatch:
     """Watches for deadlocks; one of the watchdog's watchers.
 
     Args:
@@ -80,14 +80,16 @@ class Watch:
 
     def __init__(
         self,
-        on_deadlock: Callable[[Run], object],
+        on_deadlock: Callable[[LoopRun], object],
         bystanders: Collection[int] = (),
-        is_out_of_reach: Callable[[Run, Iterable[FrameType]], bool] = (lambda run, threads: False),
+        is_out_of_reach: Callable[[LoopRun, Iterable[FrameType]], bool] = (
+            lambda run, threads: False
+        ),
     ) -> None:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
         self._is_out_of_reach = is_out_of_reach
-        self._waits: weakref.WeakKeyDictionary[Run, _Wait] = weakref.WeakKeyDictionary()
+        self._waits: weakref.WeakKeyDictionary[LoopRun, _Wait] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
         """Check whether anything can still happen on the loop, and since when not."""
@@ -111,7 +113,7 @@ class Watch:
 
     @containing("looking whether a loop is stuck", None)
     def _confirm(
-        self, loop: asyncio.AbstractEventLoop, run: Run, task: asyncio.Future[Any] | None
+        self, loop: asyncio.AbstractEventLoop, run: LoopRun, task: asyncio.Future[Any] | None
     ) -> None:
         """Confirm on the loop itself that it is stuck, in the same run."""
         if (
@@ -126,7 +128,7 @@ class Watch:
         elif (wait := self._waits.get(run)) is not None:
             wait.limit = min(2 * wait.limit, LONGEST)
 
-    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: Run) -> bool:
+    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRun) -> bool:
         """Whether nothing outside can wake a loop, and no timer or connection can help."""
         waits_for_nothing = _asyncio_compat.is_waiting_for_nothing(loop)
         if not waits_for_nothing and (
@@ -181,7 +183,7 @@ def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, Fram
     }
 
 
-def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
+def _is_at_rest(thread: int, frame: FrameType, run: LoopRun) -> bool:
     """Whether a thread runs another loop, on which nothing can happen but by other threads.
 
     Of two loops that wait for each other, report the one that began last; so only the others

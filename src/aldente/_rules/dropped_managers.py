@@ -19,7 +19,7 @@ from aldente._records import Finding, SourcePlace
 from aldente._source import is_users, place_of
 
 
-class _Made(NamedTuple):
+class _MadeManager(NamedTuple):
     """A context manager that has not been entered."""
 
     name: str
@@ -78,7 +78,7 @@ class _Watching:
         self._report = report
         self._current_test = current_test
         # By identity: in a reference cycle weak references are cleared before finalizers run.
-        self._made: dict[int, _Made] = {}
+        self._made: dict[int, _MadeManager] = {}
         self.finalize_before: Callable[[Any], None] = lambda manager: None
         # A function, as a bound method would not receive the context manager.
         self.finalize = self._finalizing()
@@ -101,7 +101,7 @@ class _Watching:
         # Context managers that a library makes are the library's to enter.
         if test is not None and made_in is not None and is_users(made_in.f_code.co_filename):
             name = getattr(function, "__qualname__", repr(function))
-            self._made[id(manager)] = _Made(name, place_of(made_in), test)
+            self._made[id(manager)] = _MadeManager(name, place_of(made_in), test)
 
     def forgetting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return the replacement for a method that uses one, which forgets it."""
@@ -155,7 +155,7 @@ def _maker(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _finding(made: _Made) -> Finding:
+def _finding(made: _MadeManager) -> Finding:
     return Finding(
         "never-awaited",
         f"the context manager that {made.name!r} made was never entered.",

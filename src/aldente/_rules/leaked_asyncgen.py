@@ -40,7 +40,7 @@ _FIX = (
 )
 
 
-class Watch:
+class AsyncGeneratorWatch:
     """Records where async generators are first iterated."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Watch:
 
 def install(observation: Observation) -> None:
     """Record where async generators are iterated, and report those that are left."""
-    watch = Watch()
+    watch = AsyncGeneratorWatch()
     observation.enter(watch.installed())
 
     @containing("looking for async generators that are left", None)

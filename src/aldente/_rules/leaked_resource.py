@@ -19,7 +19,7 @@ from aldente._source import is_users
 
 if TYPE_CHECKING:
     from aldente._rules.observation import Observation
-    from aldente._runner.running import Run
+    from aldente._runner.running import LoopRun
 
 RULE = Rule(
     name="leaked-resource",
@@ -458,7 +458,7 @@ class _Leaks:
                 lambda: session.is_torn_down,
             )
         )
-        self._unended: weakref.WeakKeyDictionary[Run, Unended] = weakref.WeakKeyDictionary()
+        self._unended: weakref.WeakKeyDictionary[LoopRun, Unended] = weakref.WeakKeyDictionary()
 
     def read_message(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
@@ -471,13 +471,13 @@ class _Leaks:
             return finding._replace(made_by="")
         return finding
 
-    def note_open(self, run: Run) -> None:
+    def note_open(self, run: LoopRun) -> None:
         """Note what is open before the tasks that are left are cancelled."""
         if _asyncio_compat.may_have_transports(run.loop):
             self._unended[run] = Unended(run.loop)
 
     @containing("looking for open connections", None)
-    def report_open(self, run: Run) -> None:
+    def report_open(self, run: LoopRun) -> None:
         """Report the connections that are still open when no task is left to close them."""
         for finding in find(run.loop, self._unended.pop(run, None)):
             self._report(finding)

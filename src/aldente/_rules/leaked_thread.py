@@ -74,7 +74,7 @@ class _Start(NamedTuple):
     is_wide: bool
 
 
-class Watch:
+class ThreadWatch:
     """Reports threads that tests leave behind.
 
     Args:

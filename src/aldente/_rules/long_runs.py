@@ -16,7 +16,7 @@ from typing import Any
 
 from aldente._rules.blocking_call.caller import is_debugger, is_in_debugger
 from aldente._rules.watchdog import Look, is_selecting
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._source import is_own, is_users
 from aldente._stacks import frame_of, with_callers
 from aldente.errors import BlockedEnd, PhaseTimeout
@@ -51,7 +51,7 @@ class TimeLimit:
         add_tasks: adds to an error what the tasks of a loop wait for; called on the loop.
     """
 
-    def __init__(self, add_tasks: Callable[[Run, BaseException], object]) -> None:
+    def __init__(self, add_tasks: Callable[[LoopRun, BaseException], object]) -> None:
         self._add_tasks = add_tasks
         # The run that is past its deadline, and whether its loop is shutting down.
         self._late: object = None
@@ -88,7 +88,7 @@ class TimeLimit:
         else:
             look.loop.call_soon_threadsafe(self._answer_at_end, run, deadline)
 
-    def _end(self, run: Run, task: asyncio.Task[Any]) -> None:
+    def _end(self, run: LoopRun, task: asyncio.Task[Any]) -> None:
         if run.main_task is not task:
             return
         if self._late == _late(run) and not self._has_answered:
@@ -99,7 +99,7 @@ class TimeLimit:
         self._add_tasks(run, error)
         run.end(error)
 
-    def _answer_at_end(self, run: Run, deadline: float) -> None:
+    def _answer_at_end(self, run: LoopRun, deadline: float) -> None:
         if run.main_task is None and run.deadline == deadline:
             run.deadline = deadline + ANSWER_LIMIT
             if run.is_virtual:
@@ -107,7 +107,7 @@ class TimeLimit:
                 run.end_no_later()
 
 
-def _late(run: Run) -> object:
+def _late(run: LoopRun) -> object:
     """Identify a run, and whether its loop is shutting down; keeps neither alive."""
     return weakref.ref(run), run.runs, run.main_task is None
 
@@ -117,7 +117,7 @@ def _has_started(task: asyncio.Task[Any]) -> bool:
     return bool(getattr(coroutine, "cr_suspended", True) or getattr(coroutine, "cr_running", True))
 
 
-def _blocked(run: Run, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
+def _blocked(run: LoopRun, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
     """The error to raise in what blocks the loop, with its stack."""
     task = run.main_task
     error: PhaseTimeout | BlockedEnd
@@ -185,9 +185,11 @@ class NoProgress:
             or on the watchdog's thread with the frame that blocks the loop.
     """
 
-    def __init__(self, on_no_progress: Callable[[Run, float, FrameType | None], object]) -> None:
+    def __init__(
+        self, on_no_progress: Callable[[LoopRun, float, FrameType | None], object]
+    ) -> None:
         self._on_no_progress = on_no_progress
-        self._stays: weakref.WeakKeyDictionary[Run, _Stay] = weakref.WeakKeyDictionary()
+        self._stays: weakref.WeakKeyDictionary[LoopRun, _Stay] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
         """Record where a run is, and since when."""
@@ -202,7 +204,7 @@ class NoProgress:
             stay.next_look = look.now + PROGRESS_INTERVAL
             self._look_at(run, stay, look)
 
-    def _look_at(self, run: Run, stay: _Stay, look: Look) -> None:
+    def _look_at(self, run: LoopRun, stay: _Stay, look: Look) -> None:
         entries = look.stack.entries()
         is_waiting = bool(entries) and is_selecting(entries[0])
         position = tuple(_position(run.main_task)) if is_waiting else stay.position

@@ -22,7 +22,7 @@ _UNKNOWN = object()
 _AWAITING = {"gather", "wait_for", "shield", "create_task", "ensure_future", "wait"}
 
 
-class Use(NamedTuple):
+class MockUse(NamedTuple):
     """A mock in the expression that failed.
 
     Attributes:
@@ -52,7 +52,7 @@ def tracebacks_of(error: BaseException) -> tuple[TracebackType | None, Traceback
 
 def find_use(
     users: TracebackType | None, innermost: TracebackType | None, how: str, type_name: str | None
-) -> Use | None:
+) -> MockUse | None:
     """The plain mock that was used, by the user's own expression if possible.
 
     Args:
@@ -109,7 +109,7 @@ def _alternatives(expression: ast.expr) -> Iterator[ast.expr]:
         yield expression
 
 
-def _fits(use: Use, type_name: str | None) -> bool:
+def _fits(use: MockUse, type_name: str | None) -> bool:
     """Whether the object that was used may have been of a type."""
     if type_name is None or use.mock is None:
         return True
@@ -243,17 +243,17 @@ def _node_at(traceback: TracebackType) -> ast.AST | None:
     return None
 
 
-def _use_in(expression: ast.expr, traceback: TracebackType) -> Use | None:
+def _use_in(expression: ast.expr, traceback: TracebackType) -> MockUse | None:
     """The use of a mock in an expression, if it is one."""
     is_call = isinstance(expression, ast.Call)
     mock_expression = expression.func if isinstance(expression, ast.Call) else expression
     mock = _plain_mock(_look_up(mock_expression, traceback.tb_frame))
     if mock is None:
         return None
-    return Use(ast.unparse(expression), ast.unparse(mock_expression), mock, is_call)
+    return MockUse(ast.unparse(expression), ast.unparse(mock_expression), mock, is_call)
 
 
-def _use_before(expression: ast.expr, traceback: TracebackType) -> Use | None:
+def _use_before(expression: ast.expr, traceback: TracebackType) -> MockUse | None:
     """The use of a mock whose result was kept in a variable, and awaited by its name."""
     if not isinstance(expression, ast.Name):
         return None
@@ -291,7 +291,7 @@ def _assigned_before(name: str, traceback: TracebackType) -> list[ast.expr]:
     return [value for _, value in sorted(found, key=lambda each: -each[0])]
 
 
-def _use_of_replaced(expression: ast.expr, traceback: TracebackType) -> Use | None:
+def _use_of_replaced(expression: ast.expr, traceback: TracebackType) -> MockUse | None:
     """The call of a function that is async now, and was not when it was called.
 
     By the time that a failure is looked into, `unittest.mock.patch` has undone its patch.
@@ -301,7 +301,7 @@ def _use_of_replaced(expression: ast.expr, traceback: TracebackType) -> Use | No
     function = _look_up(expression.func, traceback.tb_frame)
     if not inspect.iscoroutinefunction(getattr(function, "__func__", function)):
         return None
-    return Use(ast.unparse(expression), ast.unparse(expression.func), None, True)
+    return MockUse(ast.unparse(expression), ast.unparse(expression.func), None, True)
 
 
 def _plain_mock(value: object) -> NonCallableMock | None:

@@ -67,15 +67,15 @@ _LEAVE_OPEN = (
 )
 
 
-class _Call(NamedTuple):
+class _LoopCall(NamedTuple):
     """What the user called, in words, and what to do instead."""
 
     what: str
     fix: str
 
 
-def _refused(call: str, fix: str = _AWAIT_INSTEAD) -> _Call:
-    return _Call(f"{call} was called while an event loop is running in this thread.", fix)
+def _refused(call: str, fix: str = _AWAIT_INSTEAD) -> _LoopCall:
+    return _LoopCall(f"{call} was called while an event loop is running in this thread.", fix)
 
 
 # By the name of asyncio's function.
@@ -94,7 +94,7 @@ _SETTING = _refused(
     "Leave it out: in async code asyncio.get_running_loop() returns the running loop, whatever "
     "was set. For a loop of another thread, call it in that thread.",
 )
-_CLOSING = _Call("loop.close() was called on the event loop that is running.", _LEAVE_OPEN)
+_CLOSING = _LoopCall("loop.close() was called on the event loop that is running.", _LEAVE_OPEN)
 
 
 class _MadeLoop(NamedTuple):
@@ -261,7 +261,7 @@ def _note_made(
     by = "asyncio.Runner" if name.startswith("Runner.") else "asyncio.new_event_loop()"
     if name.endswith("__init__") or not name:
         by = f"{type(loop).__name__.removeprefix('_Unix')}()"
-    call = _Call(
+    call = _LoopCall(
         f"{by} made an event loop while one is running in this thread, and no other thread has run "
         "it.",
         _AWAIT_INSTEAD if name.startswith("Runner.") else _USE_RUNNING_LOOP,
@@ -279,13 +279,13 @@ def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None
 
 
 @containing("finding what makes or runs a loop", None)
-def _report_call(report: Report, call: _Call, frame: FrameType | None) -> None:
+def _report_call(report: Report, call: _LoopCall, frame: FrameType | None) -> None:
     _, place = _users_call(frame)
     if place is not None:
         report(_finding(call, place))
 
 
-def _finding(call: _Call, place: SourcePlace | None) -> Finding:
+def _finding(call: _LoopCall, place: SourcePlace | None) -> Finding:
     return Finding(RULE.name, call.what, call.fix, place)
 
 
@@ -351,7 +351,7 @@ def _frames_of(error: BaseException) -> list[tuple[FrameType, SourcePlace | None
     return frames
 
 
-def _call_of(message: str, inner: list[FrameType]) -> _Call | None:
+def _call_of(message: str, inner: list[FrameType]) -> _LoopCall | None:
     """What was called, from the error's message and the frames below the user's."""
     if message == "asyncio.run() cannot be called from a running event loop":
         return _RUNNING_CALLS["run"]
@@ -409,7 +409,7 @@ def install(observation: Observation) -> None:
             observation.report(finding)
 
     @containing("checking whether the current loop was replaced", None)
-    def look_for_replaced_loop(run: running.Run) -> None:
+    def look_for_replaced_loop(run: running.LoopRun) -> None:
         current = _asyncio_compat.current_event_loop()
         if current is not None and current is not run.loop:
             report_unless_placed(replaced_loop("The test or fixture", current))

@@ -69,7 +69,7 @@ _DEPTH = 1
 _DEPTH_IN_MOCKS = 8
 
 
-class Watch:
+class CoroutineWatch:
     """Reports coroutines that are dropped, with the test that made them.
 
     Args:

@@ -19,7 +19,7 @@ from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
 from aldente._records import Finding
 from aldente._rules.watchdog import Watcher
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._settings import Settings
 
 # The test that runs on a loop that outlives it. Its callbacks and tasks inherit it.
@@ -48,9 +48,9 @@ class LoopMakers:
         self._current_test = current_test
         # By identity: weak references to objects in a reference cycle are cleared before finalizers
         # run, which is when libraries and asyncio report what was left open.
-        self._others: dict[int, _Noted] = {}
+        self._others: dict[int, _NotedOwner] = {}
         self._gone: list[int] = []
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, _LeftTask] = {}
         self._held: dict[str, list[Finding]] = {}
         # Threads begin with a context of their own, which does not record the test.
         self._threads: weakref.WeakKeyDictionary[threading.Thread, str] = (
@@ -125,7 +125,7 @@ class LoopMakers:
         """Remember which test a loop or task belongs to."""
         if isinstance(loop_or_task, asyncio.Task):
             task = loop_or_task
-            self._tasks[id(task)] = _Task(weakref.ref(task), task.get_name(), test)
+            self._tasks[id(task)] = _LeftTask(weakref.ref(task), task.get_name(), test)
             task.add_done_callback(self._forget_if_well)
             return
         self.forget_gone()
@@ -133,7 +133,7 @@ class LoopMakers:
         with contextlib.suppress(TypeError):
             # Loops of other kinds may not be weakly referable.
             reference = weakref.ref(loop_or_task, lambda _: self._gone.append(key))
-            self._others[key] = _Noted(reference, type(loop_or_task), test)
+            self._others[key] = _NotedOwner(reference, type(loop_or_task), test)
 
     def forget_gone(self) -> None:
         """Forget what was freed; new objects may get its identity."""
@@ -236,7 +236,7 @@ class LoopMakers:
             self._tasks.pop(id(task), None)
 
 
-class _Noted(NamedTuple):
+class _NotedOwner(NamedTuple):
     """A loop, or a future that is not a task, that belongs to a test."""
 
     reference: weakref.ref[object]
@@ -244,7 +244,7 @@ class _Noted(NamedTuple):
     test: str
 
 
-class _Task(NamedTuple):
+class _LeftTask(NamedTuple):
     """A task that a test left behind."""
 
     reference: weakref.ref[asyncio.Task[Any]]
@@ -332,12 +332,12 @@ class Observation:
         self.wide_loops: weakref.WeakSet[AnyLoop] = weakref.WeakSet()
         self.installed = contextlib.ExitStack()
         self.watchers: list[Watcher] = []
-        self.at_loop_start: list[Callable[[Run], None]] = []
-        self.at_run_end: list[Callable[[Run], None]] = []
-        self.at_leftovers: list[Callable[[Run], None]] = []
+        self.at_loop_start: list[Callable[[LoopRun], None]] = []
+        self.at_run_end: list[Callable[[LoopRun], None]] = []
+        self.at_leftovers: list[Callable[[LoopRun], None]] = []
         self.at_tasks_left: list[Callable[[Collection[AnyTask], bool], None]] = []
         self.at_loop_end: list[Callable[[AnyLoop], None]] = []
-        self.at_drained: list[Callable[[Run], None]] = []
+        self.at_drained: list[Callable[[LoopRun], None]] = []
         self.at_test_end: list[Callable[[AnyLoop, str], None]] = []
         self.at_closed_loop: list[Callable[[], None]] = []
         self.excused_finders: list[Callable[[AnyLoop], Collection[object]]] = []

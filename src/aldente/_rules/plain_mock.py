@@ -13,7 +13,7 @@ from aldente._doubles.mock_compat import Patcher
 from aldente._own_errors import contained, containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within
-from aldente._rules.mock_uses import Use, find_use, is_asyncios, mock_waited_for, tracebacks_of
+from aldente._rules.mock_uses import MockUse, find_use, is_asyncios, mock_waited_for, tracebacks_of
 
 if TYPE_CHECKING:
     from aldente._rules.observation import Observation
@@ -210,7 +210,7 @@ def _type_of_literal(shown: str | None) -> str | None:
         return None
 
 
-def _what_happened(mistake: _Mistake, use: Use | None) -> str:
+def _what_happened(mistake: _Mistake, use: MockUse | None) -> str:
     verb = {
         "await": "be awaited",
         "async with": "be used with 'async with'",
@@ -233,7 +233,7 @@ def _what_happened(mistake: _Mistake, use: Use | None) -> str:
     )
 
 
-def _type_given(use: Use) -> str | None:
+def _type_given(use: MockUse) -> str | None:
     """The type of what a mock returns, where no message names it."""
     if use.mock is None:
         return None
@@ -243,7 +243,7 @@ def _type_given(use: Use) -> str | None:
     return None if is_other else type(given).__name__
 
 
-def _fix(mistake: _Mistake, use: Use | None) -> str:
+def _fix(mistake: _Mistake, use: MockUse | None) -> str:
     if use is None:
         subject = "the mock that it comes from"
     elif use.mock is None:
@@ -264,7 +264,7 @@ def _fix(mistake: _Mistake, use: Use | None) -> str:
     )
 
 
-def _named(use: Use) -> str:
+def _named(use: MockUse) -> str:
     """The mock's own name, where it adds to the expression."""
     name = "" if use.mock is None else _name_of(use.mock)
     is_named = name and name != use.mock_expression and (not use.is_call or "mock" not in name)

@@ -19,7 +19,7 @@ from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.blocking_call.caller import is_debugger
 from aldente._rules.watchdog import INTERVAL, Look
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._settings import Settings
 from aldente._source import is_own, is_users
 from aldente._stacks import Entry, Stack
@@ -96,7 +96,7 @@ _FRAMES = 6
 _MOST = 5 * INTERVAL
 
 
-class Watch:
+class StepWatch:
     """Watches for slow steps; one of the watchdog's watchers.
 
     Args:
@@ -115,7 +115,7 @@ class Watch:
         self._limit = limit
         self._is_allowed = is_allowed
         self._lock = threading.Lock()
-        self._candidate: _Step | None = None
+        self._candidate: _SeenStep | None = None
         self._processor_times = ProcessorTimes()
 
     def on_thread_start(self) -> None:
@@ -145,16 +145,16 @@ class Watch:
                 self._conclude()
             elif candidate is None or candidate.number != step:
                 self._conclude()
-                self._candidate = _Step(look.run, step, look.clock, self._processor_times)
+                self._candidate = _SeenStep(look.run, step, look.clock, self._processor_times)
             else:
                 candidate.goes_on(entries, look.now)
 
-    def on_run_end(self, run: Run) -> None:
+    def on_run_end(self, run: LoopRun) -> None:
         """Conclude before the phase of the test ends; called on the loop's thread."""
         with self._lock:
             self._conclude_of(run)
 
-    def _conclude_of(self, run: Run) -> None:
+    def _conclude_of(self, run: LoopRun) -> None:
         if self._candidate is not None and self._candidate.run is run:
             self._conclude()
 
@@ -177,7 +177,7 @@ class Watch:
         )
 
 
-class _Step:
+class _SeenStep:
     """A step that was seen, and how long it has taken.
 
     Args:
@@ -189,7 +189,7 @@ class _Step:
 
     def __init__(
         self,
-        run: Run,
+        run: LoopRun,
         number: int,
         clock: Callable[[], float],
         processor_times: ProcessorTimes,
@@ -211,7 +211,7 @@ class _Step:
         self.place: SourcePlace | None = None
         self.lines: tuple[str, ...] = ()
 
-    def is_of(self, run: Run) -> bool:
+    def is_of(self, run: LoopRun) -> bool:
         """Whether it belongs to a runner's current run."""
         return run is self.run and run.runs == self._runs
 
@@ -432,7 +432,7 @@ def _path(native_id: int | None) -> str:
 
 def install(observation: Observation) -> None:
     """Have the watchdog look for slow steps."""
-    watch = Watch(
+    watch = StepWatch(
         observation.report,
         observation.settings.slow_step,
         lambda: observation.is_allowed(RULE.name),
@@ -440,7 +440,7 @@ def install(observation: Observation) -> None:
     observation.watchers.append(watch)
 
     @containing("looking for slow steps", None)
-    def conclude(run: Run) -> None:
+    def conclude(run: LoopRun) -> None:
         watch.on_run_end(run)
 
     observation.at_run_end.append(conclude)

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from aldente import _python_compat, _system
 from aldente._own_errors import contained, report
 from aldente._runner import running
-from aldente._runner.running import OtherRun, Run
+from aldente._runner.running import LoopRun, OtherRun
 from aldente._stacks import Entry, GetFrames, Stack, frames_of_threads, import_codecs
 from aldente._system import monotonic
 
@@ -42,7 +42,7 @@ INTERVAL = 0.02
 _AT_ONCE = 1e-9
 
 
-class Alarm(Protocol):
+class ThreadAlarm(Protocol):
     """Wakes one thread."""
 
     def wait(self) -> None:
@@ -74,7 +74,7 @@ class Alarm(Protocol):
         """Free what it holds; called on the thread that it wakes."""
 
 
-def make_alarm() -> Alarm:
+def make_alarm() -> ThreadAlarm:
     """Return the best alarm that the system supports."""
     if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
         try:
@@ -206,7 +206,7 @@ class Look(NamedTuple):
     """
 
     loop: asyncio.AbstractEventLoop
-    run: Run
+    run: LoopRun
     get_frames: GetFrames
     now: float
     clock: Callable[[], float] = monotonic
@@ -273,7 +273,7 @@ class Watchdog:
     def __init__(
         self,
         watchers: Sequence[Watcher],
-        is_looked_at: Callable[[Run], bool] = lambda run: True,
+        is_looked_at: Callable[[LoopRun], bool] = lambda run: True,
         of_others: Sequence[Watcher] = (),
         *,
         opens_files: bool = True,
@@ -282,7 +282,7 @@ class Watchdog:
         self._of_others = list(of_others)
         self._is_looked_at = is_looked_at
         self._opens_files = opens_files
-        self._alarm: Alarm | None = None
+        self._alarm: ThreadAlarm | None = None
         self._thread: _python_compat.HiddenThread | None = None
         self._is_to_start = False
         self._is_in_child = False
@@ -350,7 +350,7 @@ class Watchdog:
         self._is_in_child = True
         self._changing = _system.RLock()
 
-    def _expect(self, run: Run) -> None:
+    def _expect(self, run: LoopRun) -> None:
         """Have the thread look at a run that begins, once it has gone on for a moment."""
         if self._is_to_start or (self._is_in_child and not isinstance(run, OtherRun)):
             self.start()
@@ -366,7 +366,7 @@ class Watchdog:
             self._alarm = None
             self.start()
 
-    def _watch(self, alarm: Alarm, has_begun: Callable[[], None]) -> None:
+    def _watch(self, alarm: ThreadAlarm, has_begun: Callable[[], None]) -> None:
         try:
             import_codecs()
             self._for_files(operator.methodcaller("on_thread_start"))
@@ -403,7 +403,7 @@ class Watchdog:
 
     def _look(
         self,
-        runs: Sequence[tuple[asyncio.AbstractEventLoop, Run]],
+        runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRun]],
         others: Sequence[tuple[asyncio.AbstractEventLoop, Any]] = (),
     ) -> None:
         now = monotonic()

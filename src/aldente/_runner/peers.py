@@ -81,7 +81,7 @@ _WAITING = struct.Struct("24x2I")
 _FILES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
 
 
-class _Line(NamedTuple):
+class _ConnectionLine(NamedTuple):
     """A line about a connection in the kernel's table: addresses with ports, state, queue."""
 
     local: str
@@ -125,18 +125,18 @@ class Attempts:
         return Attempt(local == remote, int(port, 16))
 
     @functools.cached_property
-    def _lines(self) -> list[tuple[str, _Line]]:
+    def _lines(self) -> list[tuple[str, _ConnectionLine]]:
         found = []
         for path in _FILES:
             with contextlib.suppress(OSError), open(path) as lines:
                 next(lines, None)
                 for line in lines:
                     fields = line.split()
-                    found.append((fields[9], _Line(*fields[1:5])))
+                    found.append((fields[9], _ConnectionLine(*fields[1:5])))
         return found
 
     @functools.cached_property
-    def _by_inode(self) -> dict[str, _Line]:
+    def _by_inode(self) -> dict[str, _ConnectionLine]:
         return dict(self._lines)
 
     @functools.cached_property

@@ -16,7 +16,7 @@ from aldente import _asyncio_compat, _system
 from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask, try_cancel
 
 
-class Run(Protocol):
+class LoopRun(Protocol):
     """A run of an event loop, as watchers see it; a `LoopRunner` is one.
 
     Attributes:
@@ -69,14 +69,14 @@ class Run(Protocol):
 
 
 # The runners whose loops are running in this process, and the runs of other loops.
-_running: dict[asyncio.AbstractEventLoop, Run] = {}
+_running: dict[asyncio.AbstractEventLoop, LoopRun] = {}
 _others: dict[asyncio.AbstractEventLoop, OtherRun] = {}
 
 # Called on the thread of each loop that is about to run, with its run.
 listeners: list[Callable[[Any], object]] = []
 
 
-def begin(loop: asyncio.AbstractEventLoop, runner: Run) -> None:
+def begin(loop: asyncio.AbstractEventLoop, runner: LoopRun) -> None:
     """Register a run of a runner's loop, which is about to begin."""
     _running[loop] = runner
     for notify in listeners:
@@ -100,12 +100,12 @@ def end_other(loop: asyncio.AbstractEventLoop) -> None:
     _others.pop(loop, None)
 
 
-def runner_of(loop: asyncio.AbstractEventLoop) -> Run | None:
+def runner_of(loop: asyncio.AbstractEventLoop) -> LoopRun | None:
     """The runner that runs a loop now; None if none does, or another tool does."""
     return _running.get(loop)
 
 
-def running() -> list[tuple[asyncio.AbstractEventLoop, Run]]:
+def running() -> list[tuple[asyncio.AbstractEventLoop, LoopRun]]:
     """The loops that runners run now, on any thread, with their runners."""
     # Atomically, as other threads begin and end runs meanwhile.
     return list(_running.items())
@@ -124,7 +124,7 @@ def number() -> int:
 class Observer(Protocol):
     """Is notified of the runs of loops."""
 
-    def on_run_end(self, runner: Run) -> None:
+    def on_run_end(self, runner: LoopRun) -> None:
         """Called on the thread of a run that has ended."""
 
     def are_jobs_stuck(self) -> bool:
@@ -134,33 +134,33 @@ class Observer(Protocol):
         """
         ...
 
-    def on_interrupt(self, runner: Run) -> None:
+    def on_interrupt(self, runner: LoopRun) -> None:
         """Called at Ctrl-C, before anything is cancelled."""
 
-    def on_leftovers(self, runner: Run) -> None:
+    def on_leftovers(self, runner: LoopRun) -> None:
         """Called before the loop is drained of what is left on it."""
 
-    def on_drained(self, runner: Run) -> None:
+    def on_drained(self, runner: LoopRun) -> None:
         """Called when the loop is drained and about to be closed."""
 
 
 class NoObserver:
     """Does nothing with what it is notified of."""
 
-    def on_run_end(self, runner: Run) -> None:
+    def on_run_end(self, runner: LoopRun) -> None:
         """Do nothing."""
 
     def are_jobs_stuck(self) -> bool:
         """No: it does not look at threads."""
         return False
 
-    def on_interrupt(self, runner: Run) -> None:
+    def on_interrupt(self, runner: LoopRun) -> None:
         """Do nothing."""
 
-    def on_leftovers(self, runner: Run) -> None:
+    def on_leftovers(self, runner: LoopRun) -> None:
         """Do nothing."""
 
-    def on_drained(self, runner: Run) -> None:
+    def on_drained(self, runner: LoopRun) -> None:
         """Do nothing."""
 
 

@@ -1,5 +1,7 @@
 """Functions by which a program communicates with the explorer; on other loops they do almost
 nothing.
+
+`serializable` says of which objects the async methods have to act one at a time.
 """
 
 from __future__ import annotations

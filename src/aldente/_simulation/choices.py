@@ -12,7 +12,7 @@ from aldente import _asyncio_compat
 from aldente._simulation.determinism import SimulatedTask
 
 
-class Kind(enum.Enum):
+class OptionKind(enum.Enum):
     """What an option does."""
 
     RESUME = "resume"
@@ -37,7 +37,7 @@ class Option(NamedTuple):
         woken_by: the future that has woken the task; None when it goes on by itself.
     """
 
-    kind: Kind
+    kind: OptionKind
     who: str = ""
     task: Any = None
     woken_by: Any = None
@@ -102,7 +102,7 @@ class Options(Sequence[Option]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         if index == len(self.entries):
-            return Option(Kind.TIME)
+            return Option(OptionKind.TIME)
         return describe(self.entries[index])
 
     def __iter__(self) -> Iterator[Option]:
@@ -197,7 +197,7 @@ class Picks(Options):
             return [self[place] for place in range(*index.indices(len(self)))]
         if not 0 <= index < self.size:
             raise IndexError(index)
-        return Option(Kind.PICK, self._who)
+        return Option(OptionKind.PICK, self._who)
 
     def key(self, index: int) -> Hashable:
         """A different key for each."""
@@ -247,7 +247,7 @@ class Durations(Values):
         if not 0 <= index < len(self):
             raise IndexError(index)
         task = self._task
-        return Option(Kind.TAKE, "" if task is None else task.get_name(), task)
+        return Option(OptionKind.TAKE, "" if task is None else task.get_name(), task)
 
     def key(self, index: int) -> Hashable:
         """A different key for each task and option."""
@@ -465,7 +465,7 @@ def describe(entry: Entry) -> Option:
     _, callback, _, args = entry
     task = _asyncio_compat.task_of_step(callback)
     if task is not None:
-        return Option(Kind.RESUME, task.get_name(), task, args[0] if args else None)
+        return Option(OptionKind.RESUME, task.get_name(), task, args[0] if args else None)
     job = callback.__self__
     return Option(job.kind, job.who)
 

@@ -124,7 +124,7 @@ def _place_of(check: Callable[[], object]) -> str:
     return str(SourcePlace(code.co_filename, code.co_firstlineno)) if code is not None else ""
 
 
-class Event(NamedTuple):
+class StoryEvent(NamedTuple):
     """A line of a run's story that is not a step.
 
     Attributes:
@@ -146,13 +146,13 @@ class ExploredLoop(ChoosingLoop):
     Args and attributes as for `ChoosingLoop`, and:
 
     Attributes:
-        on_event: called with each `Event`; None without a listener.
+        on_event: called with each `StoryEvent`; None without a listener.
         on_cancel: called with each task that is about to be cancelled; None without a listener.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.on_event: Callable[[Event], object] | None = None
+        self.on_event: Callable[[StoryEvent], object] | None = None
         self.on_cancel: Callable[[asyncio.Task[Any]], object] | None = None
         self._cancelling: Cancelling | None = None
         self._invariants: list[Invariant] | None = None
@@ -179,7 +179,7 @@ class ExploredLoop(ChoosingLoop):
             is_place_named: whether the story names the program's current line.
         """
         if self.on_event is not None:
-            self.on_event(Event(self.who_runs(), text, is_choice, is_place_named))
+            self.on_event(StoryEvent(self.who_runs(), text, is_choice, is_place_named))
 
     def who_runs(self) -> str:
         """The name of the running task, or of the function of an executor's thread; else empty."""
@@ -217,7 +217,7 @@ STEPS_UNTIL_LOOK = 1_000
 _SECONDS_UNTIL_LOOK = 0.02
 
 
-class RealTime:
+class RealTimeLimit:
     """The real time of a run, checked rarely enough to cost nothing.
 
     Args:
@@ -227,7 +227,7 @@ class RealTime:
         seconds: as the argument.
         end: when it ends, by `time.monotonic`; None for no limit.
 
-    >>> RealTime(None).is_over, RealTime(-1.0).is_over
+    >>> RealTimeLimit(None).is_over, RealTimeLimit(-1.0).is_over
     (False, True)
     """
 
@@ -261,7 +261,7 @@ class LimitedLoop(ExploredLoop):
         name: what messages call the run.
     """
 
-    real_time: RealTime
+    real_time: RealTimeLimit
     name: str
 
     def is_real_time_over(self) -> bool:

@@ -23,6 +23,7 @@ from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.ready import OutsideHandle
+from aldente._simulation.turns import is_going
 from aldente._system import monotonic, sleep
 
 # How often the loop looks at threads until it no longer waits for them: at those that show no
@@ -41,7 +42,7 @@ _PAUSE = 0.0001
 STEPS_AT_MOST = 1_000
 
 
-class _Call(NamedTuple):
+class _CallFromThread(NamedTuple):
     """A callback that a thread has passed to the loop.
 
     Attributes:
@@ -82,7 +83,7 @@ class ForeignThreads:
 
     def __init__(self, loop: LimitedLoop) -> None:
         self._loop = loop
-        self._inbox: collections.deque[_Call] = collections.deque()
+        self._inbox: collections.deque[_CallFromThread] = collections.deque()
         # The callbacks of each thread that come later, as the first of them is late.
         self._late: dict[object, list[OutsideHandle]] = {}
         # Distinguishes threads: a new one may reuse the identifier of one that has ended.
@@ -114,8 +115,12 @@ class ForeignThreads:
             self._known.add(number)
             self._threads = None
         own = vars(self._own).setdefault("thread", object())
-        self._inbox.append(_Call(handle, steps, threading.current_thread(), own))
+        self._inbox.append(_CallFromThread(handle, steps, threading.current_thread(), own))
         self._heard.set()
+
+    def are_going(self) -> bool:
+        """Whether threads that the program has started run now, as far as the system shows it."""
+        return any(map(is_going, self._look_at().others()))
 
     def is_due(self, steps: int) -> bool:
         """Whether a callback has waited for so many steps that it must run now."""
@@ -149,9 +154,9 @@ class ForeignThreads:
         else:
             self._loop.queue_outside(call.handle)
 
-    def _choose(self) -> _Call:
+    def _choose(self) -> _CallFromThread:
         """The call that comes next: the first one of some thread."""
-        first: dict[object, _Call] = {}
+        first: dict[object, _CallFromThread] = {}
         for call in list(self._inbox):
             if call.own in self._late or call.handle.is_cancelled:
                 return call

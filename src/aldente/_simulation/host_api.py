@@ -13,7 +13,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import faults
 from aldente._simulation.network.disk import Disk
 from aldente._simulation.network.faults import MayCrash, MayHappen
-from aldente._simulation.network.lives import LIFE
+from aldente._simulation.network.names import LIFE
 from aldente._validation import parse_count, parse_duration, parse_flag
 from aldente.errors import InvalidSetting
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._runner.shutdown import AnyTask, try_cancel
-from aldente._simulation.choices import Kind, RareEvents
+from aldente._simulation.choices import OptionKind, RareEvents
 from aldente._simulation.scheduler import ChoosingLoop
 
 
@@ -35,7 +35,7 @@ class Cancellation:
         is_due: whether the schedule decided to cancel at the task's current await.
     """
 
-    kind = Kind.CANCEL
+    kind = OptionKind.CANCEL
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from contextvars import Context, ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from aldente._asyncio_compat.stepping import frame_at
-from aldente._simulation.choices import Kind, Values
+from aldente._simulation.choices import OptionKind, Values
 from aldente._simulation.observed_classes import observe
 
 # The tasks that the running operation has made; None outside of operations. What an operation calls
@@ -64,7 +64,7 @@ class OperatingLoop(Protocol):
         ...
 
 
-class Call(NamedTuple):
+class OperationCall(NamedTuple):
     """An operation: a call of an async method of the thing.
 
     Attributes:
@@ -94,14 +94,14 @@ class Ended(NamedTuple):
         began, ended: numbers of these moments, in their order.
     """
 
-    call: Call
+    call: OperationCall
     result: Any
     error: BaseException | None
     began: int
     ended: int
 
 
-class Turn:
+class OperationTurn:
     """An operation of a serial run that waits for its turn.
 
     Args:
@@ -110,7 +110,7 @@ class Turn:
         future: done when it may begin.
     """
 
-    kind = Kind.PICK
+    kind = OptionKind.PICK
 
     def __init__(self, operations: Operations, who: str, future: asyncio.Future[None]) -> None:
         self.who = who
@@ -164,7 +164,7 @@ class Operations:
         task = self._current_task()
         if task is not None:
             self._origins[task] = ()
-        self._waiting: list[Turn] = []
+        self._waiting: list[OperationTurn] = []
         self._undo: list[Callable[[], None]] = []
         loop.task_listeners.append(self._note_task)
         self._watch_clock(loop)
@@ -251,7 +251,7 @@ class Operations:
         if who is not None:
             place = self._calls[who] = self._calls.get(who, 0) + 1
         title = "" if task is None else task.get_name()
-        call = Call(who, title, place, name, arguments, keywords)
+        call = OperationCall(who, title, place, name, arguments, keywords)
         self.begun += 1
         try:
             await self._enter(call)
@@ -276,7 +276,7 @@ class Operations:
             self.ended.append(Ended(call, result, error, began, self.moment()))
             self._leave(made)
 
-    async def _enter(self, call: Call) -> None:
+    async def _enter(self, call: OperationCall) -> None:
         """Wait for the turn of an operation, which may come at any time if none runs."""
         if not self._loop.is_serial:
             self.running += 1
@@ -286,7 +286,7 @@ class Operations:
             self._begin()
             return
         who = f"{call.name} of {call.task} ({call.place}), number {self.begun}"
-        turn = Turn(self, who, self._loop.create_future())
+        turn = OperationTurn(self, who, self._loop.create_future())
         self._waiting.append(turn)
         if not self.running:
             self._loop.add_intruder(turn.go)
@@ -300,7 +300,7 @@ class Operations:
                 self._leave([])
             raise
 
-    def let_in(self, turn: Turn) -> None:
+    def let_in(self, turn: OperationTurn) -> None:
         """Let an operation begin, and the others wait on.
 
         Args:

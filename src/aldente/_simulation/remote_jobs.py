@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Protocol
 
-from aldente._simulation.choices import Kind
+from aldente._simulation.choices import OptionKind
 
 
 class Waiting(Protocol):
@@ -38,7 +38,7 @@ class RemoteJob:
         remote: the future of the executor.
     """
 
-    kind = Kind.END_JOB
+    kind = OptionKind.END_JOB
 
     def __init__(
         self,

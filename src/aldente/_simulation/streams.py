@@ -37,13 +37,13 @@ def stream_pair(limit: int = 2**16) -> tuple[Pair, Pair]:
     b'hello'
     """
     loop = asyncio.get_running_loop()
-    ends = [_End(loop, limit), _End(loop, limit)]
+    ends = [_StreamEnd(loop, limit), _StreamEnd(loop, limit)]
     ends[0].connect(ends[1])
     ends[1].connect(ends[0])
     return (ends[0].pair, ends[1].pair)
 
 
-class _End(asyncio.Transport):
+class _StreamEnd(asyncio.Transport):
     """The transport of one end.
 
     Args:
@@ -57,7 +57,7 @@ class _End(asyncio.Transport):
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         super().__init__()
         self._loop = loop
-        self._peer: _End | None = None
+        self._peer: _StreamEnd | None = None
         reader = asyncio.StreamReader(limit, loop)
         self._protocol: Any = asyncio.StreamReaderProtocol(reader, loop=loop)
         self.pair: Pair = (reader, asyncio.StreamWriter(self, self._protocol, reader, loop))
@@ -70,7 +70,7 @@ class _End(asyncio.Transport):
         self._is_paused = False
         self._high, self._low = _HIGH, _HIGH // 4
 
-    def connect(self, peer: _End) -> None:
+    def connect(self, peer: _StreamEnd) -> None:
         """Connect it with the other end."""
         self._peer = peer
         self._protocol.connection_made(self)

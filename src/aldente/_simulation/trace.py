@@ -1,4 +1,7 @@
-"""Records the steps of a run: which task, where, what woke it, and when."""
+"""Records the steps of a run: which task, where, what woke it, and when.
+
+A `Fingerprint` is one number for all steps, to compare runs without a record of each.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from aldente._simulation.choices import place_of_task
 from aldente._simulation.determinism import SimulatedTask
 from aldente._simulation.durations import Late
 from aldente._simulation.executors import AnyJob
-from aldente._simulation.explored import Event
+from aldente._simulation.explored import StoryEvent
 from aldente._simulation.injection import Cancellation
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.timers import START
@@ -28,7 +31,7 @@ from aldente._virtual_time.clock import place_in
 _MAYBE_TIMEOUT = "maybe_timeout"
 
 
-class Watch(Protocol):
+class ChoiceWatch(Protocol):
     """Follows the choices of a run.
 
     Attributes:
@@ -55,7 +58,7 @@ class Tracer:
         steps: the steps recorded so far.
     """
 
-    def __init__(self, loop: SimulatedLoop, watch: Watch | None = None) -> None:
+    def __init__(self, loop: SimulatedLoop, watch: ChoiceWatch | None = None) -> None:
         self.steps: list[Step] = []
         self._loop = loop
         self._watch = watch
@@ -122,7 +125,7 @@ class Tracer:
             for part in parts
         )
 
-    def _note_event(self, event: Event) -> None:
+    def _note_event(self, event: StoryEvent) -> None:
         at = place_of_program() if event.is_place_named else None
         self.steps.append(
             Step(
@@ -395,7 +398,7 @@ class Fingerprint:
             # What was added before each step shows which step has caused each later one.
             value = hash((value, step, added()))
 
-        def note_event(event: Event) -> None:
+        def note_event(event: StoryEvent) -> None:
             nonlocal value
             at = place_of_program() if event.is_place_named else None
             # Not by its text, which may be the program's own words.

@@ -2,7 +2,7 @@
 
 None is best for all programs: `Pct` finds bugs that need few ordered steps, `Pos` those that depend
 on a partial order, `Random` the rest of a small space, and `Climbing` a bug behind many races.
-`Auto` tries no schedule twice, so it exhausts a small space.
+`Auto` tries no schedule twice, so it exhausts a small space: `Unseen` records which were tried.
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from aldente._strategies.effects import BOUND, ENDED, FUTURES
-from aldente._strategies.opcodes import PARTS, Access, access_of, operand_of
-from aldente._strategies.plans import ANYTHING, HARMLESS, Accesses, LineNotes, Plan, cell
-from aldente._strategies.symbols import STORES, Origin, Stack, Symbol, receiver_of
+from aldente._strategies.opcodes import PARTS, OpcodeEffect, access_of, operand_of
+from aldente._strategies.plans import ANYTHING, HARMLESS, Accesses, LineNotes, LinePlan, cell
+from aldente._strategies.symbols import STORES, Origin, Symbol, ValueStack, receiver_of
 
 _CALLS = ("CALL", "CALL_KW")
-_OF_CELLS = (Access.READS_CELL, Access.WRITES_CELL)
-_OF_NAMES = (Access.READS_NAME, Access.WRITES_NAME, *_OF_CELLS)
+_OF_CELLS = (OpcodeEffect.READS_CELL, OpcodeEffect.WRITES_CELL)
+_OF_NAMES = (OpcodeEffect.READS_NAME, OpcodeEffect.WRITES_NAME, *_OF_CELLS)
 _READS_BINDING = Accesses(frozenset({BOUND}), frozenset(), is_wild=False)
 
 # The variable in which a generator expression gets its outermost iterator.
@@ -92,7 +92,7 @@ class Analysis(NamedTuple):
     """
 
     lines: dict[int, Accesses]
-    plans: dict[int, Plan]
+    plans: dict[int, LinePlan]
     awaited: frozenset[int]
     receivers: dict[int, Symbol]
     arguments: dict[int, Symbol]
@@ -172,7 +172,7 @@ class _Analyser:
         self._cleanups = tuple(self._find_cleanups())
         # Variables of class bodies and modules are attributes in fact.
         self._has_variables = bool(code.co_flags & inspect.CO_OPTIMIZED)
-        self._stack = Stack()
+        self._stack = ValueStack()
         self._is_cleanup = False
 
     def analyse(self) -> Analysis:
@@ -182,7 +182,7 @@ class _Analyser:
         nowhere = self._found.pop(None)
         everywhere = nowhere.finish(HARMLESS)[0]
         lines: dict[int, Accesses] = {}
-        plans: dict[int, Plan] = {}
+        plans: dict[int, LinePlan] = {}
         tested = dict(nowhere.tested)
         for line, notes in self._found.items():
             if line is not None:
@@ -233,7 +233,7 @@ class _Analyser:
         each = self._instructions[place]
         access = access_of(each)
         is_loop = self._is_loop(place, line_number)
-        if access is Access.AWAITS:
+        if access is OpcodeEffect.AWAITS:
             self._note_await(place, line)
         elif is_loop and line_number is not None:
             self._note_loop(place, line_number)
@@ -248,20 +248,20 @@ class _Analyser:
             pass
         elif self._is_first_of_expression(place):
             line.drain(each, _GIVEN)
-        elif self._is_whole_loop(place + 1) and line.ask(each, self._stack, Access.TAKES):
+        elif self._is_whole_loop(place + 1) and line.ask(each, self._stack, OpcodeEffect.TAKES):
             # GET_ITER; its loop ends in the same step.
             self._whole.add(place + 1)
         elif place in self._whole:
             pass
         elif each.opname == "YIELD_VALUE" and self._code.co_name == _EXPRESSION:
             # Who takes it may ask whether it is true, for example.
-            if not line.ask(each, self._stack, Access.ASKS):
-                line.add_by_access(Access.ASKS)
+            if not line.ask(each, self._stack, OpcodeEffect.ASKS):
+                line.add_by_access(OpcodeEffect.ASKS)
         elif access in _OF_NAMES:
             self._note_name(each, line, access)
         else:
             if self._is_modulo_of_number(place):
-                access = Access.CHANGES if operand_of(each) == "%=" else Access.ASKS
+                access = OpcodeEffect.CHANGES if operand_of(each) == "%=" else OpcodeEffect.ASKS
             if not line.ask(each, self._stack, access):
                 line.add_by_access(access)
         if each.opname == "RETURN_VALUE" and self._stack.top(1) == (Symbol(Origin.SCALAR),):
@@ -275,12 +275,12 @@ class _Analyser:
                 self._arguments[each.offset] = argument
         if _is_generator_expression(each.argval):
             # Since Python 3.15 its code makes the iterator, before the first event of that code.
-            line.add_by_access(Access.ASKS)
+            line.add_by_access(OpcodeEffect.ASKS)
 
-    def _note_name(self, each: dis.Instruction, line: LineNotes, access: Access) -> None:
+    def _note_name(self, each: dis.Instruction, line: LineNotes, access: OpcodeEffect) -> None:
         name: str = each.argval
         names = frozenset({cell(name) if access in _OF_CELLS else name})
-        is_write = access in (Access.WRITES_NAME, Access.WRITES_CELL)
+        is_write = access in (OpcodeEffect.WRITES_NAME, OpcodeEffect.WRITES_CELL)
         if access in _OF_CELLS:
             if is_write:
                 line.note_store(each.offset, Origin.CELL, name)
@@ -332,7 +332,7 @@ class _Analyser:
         if self._instructions[place].opname != "FOR_ITER" or line is None:
             return False
         source, made = self._instructions[place - 2 : place]
-        is_made = made.opname == "GET_ITER" and access_of(made) is Access.ASKS
+        is_made = made.opname == "GET_ITER" and access_of(made) is OpcodeEffect.ASKS
         if not is_made or made.is_jump_target:
             return False
         is_variable = source.opname in _VARIABLES and self._begins.get(line) == source.offset

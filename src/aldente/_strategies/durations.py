@@ -4,6 +4,10 @@ Some bugs need one thing that is slow while all else is as fast as ever, others 
 half of the runs have one or two slow things, chosen evenly among all that they wait for; in the
 other half each may be slow. The strategy learns from earlier runs how many durations there are in a
 run.
+
+`SeldomChoices` draws when rare events happen, evenly over the moments of a run. A cancellation
+should come at one of a program's awaits, or at two; with an even choice at each of them it would
+nearly always come at the first.
 """
 
 from __future__ import annotations
@@ -11,48 +15,6 @@ from __future__ import annotations
 import random
 
 from aldente._simulation.choices import Options
-
-# In how many of twenty runs no event happens, one event, and so on.
-_NUMBERS_OF_EVENTS = (0, 1, 2, 3)
-_WEIGHTS_OF_EVENTS = (3, 12, 4, 1)
-
-# The probability at each moment, as long as the number of moments is not known.
-_FIRST_OF_EVENTS = 0.1
-
-
-class RareChoices:
-    """Draws rare choices for the runs of a strategy.
-
-    Args:
-        seed: the seed of all runs.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._length = 0
-        self._position = 0
-        self._chosen: set[int] = set()
-
-    def start(self) -> None:
-        """Begin a run."""
-        self._position = 0
-        if self._length:
-            (number,) = self._random.choices(_NUMBERS_OF_EVENTS, _WEIGHTS_OF_EVENTS)
-            number = min(number, self._length)
-            self._chosen = set(self._random.sample(range(self._length), number))
-
-    def choose(self) -> int:
-        """1 if the event happens now, else 0."""
-        position = self._position
-        self._position = position + 1
-        if not self._length:
-            return int(self._random.random() < _FIRST_OF_EVENTS)
-        return int(position in self._chosen)
-
-    def end(self) -> None:
-        """Learn how many moments the run had."""
-        self._length = max(self._length, self._position)
-
 
 # In how many of all runs only few things are slow, and how many those are.
 _FEW = 0.5
@@ -133,3 +95,45 @@ class DrawnValues:
         self._rare.end()
         self._durations.end()
         self._deliveries.end()
+
+
+# In how many of twenty runs no event happens, one event, and so on.
+_NUMBERS_OF_EVENTS = (0, 1, 2, 3)
+_WEIGHTS_OF_EVENTS = (3, 12, 4, 1)
+
+# The probability at each moment, as long as the number of moments is not known.
+_FIRST_OF_EVENTS = 0.1
+
+
+class RareChoices:
+    """Draws rare choices for the runs of a strategy.
+
+    Args:
+        seed: the seed of all runs.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._length = 0
+        self._position = 0
+        self._chosen: set[int] = set()
+
+    def start(self) -> None:
+        """Begin a run."""
+        self._position = 0
+        if self._length:
+            (number,) = self._random.choices(_NUMBERS_OF_EVENTS, _WEIGHTS_OF_EVENTS)
+            number = min(number, self._length)
+            self._chosen = set(self._random.sample(range(self._length), number))
+
+    def choose(self) -> int:
+        """1 if the event happens now, else 0."""
+        position = self._position
+        self._position = position + 1
+        if not self._length:
+            return int(self._random.random() < _FIRST_OF_EVENTS)
+        return int(position in self._chosen)
+
+    def end(self) -> None:
+        """Learn how many moments the run had."""
+        self._length = max(self._length, self._position)

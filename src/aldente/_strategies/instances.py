@@ -162,10 +162,10 @@ def _has_attributes_of_its_own(instance: object) -> bool:
     return _count_of_attributes(instance) <= _ALONE
 
 
-class _Sample:
+class _SampleInstance:
     def __init__(self) -> None:
         self.items: list[object] = []
 
 
 # With one reference, by the instance.
-_ALONE = _count_of_attributes(_Sample())
+_ALONE = _count_of_attributes(_SampleInstance())

@@ -11,7 +11,7 @@ import dis
 import enum
 
 
-class Access(enum.Enum):
+class OpcodeEffect(enum.Enum):
     """What an instruction may do, besides changing the local variables of its function."""
 
     NOTHING = "moves local values, makes new objects, or jumps"
@@ -26,83 +26,95 @@ class Access(enum.Enum):
     ANYTHING = "may do anything"
 
 
-def _table(*rows: tuple[Access, str]) -> dict[str, Access]:
+def _table(*rows: tuple[OpcodeEffect, str]) -> dict[str, OpcodeEffect]:
     return {name: access for access, names in rows for name in names.split()}
 
 
 INSTRUCTIONS = _table(
-    (Access.NOTHING, "RESUME NOP NOT_TAKEN POP_TOP PUSH_NULL COPY SWAP"),
-    (Access.NOTHING, "LOAD_CONST LOAD_SMALL_INT LOAD_ASSERTION_ERROR"),
-    (Access.NOTHING, "LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR LOAD_FAST_LOAD_FAST"),
-    (Access.NOTHING, "LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW DELETE_FAST"),
-    (Access.NOTHING, "STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST"),
-    (Access.NOTHING, "MAKE_CELL COPY_FREE_VARS LOAD_CLOSURE MAKE_FUNCTION SET_FUNCTION_ATTRIBUTE"),
-    (Access.NOTHING, "RETURN_VALUE RETURN_CONST RETURN_GENERATOR YIELD_VALUE"),
-    (Access.NOTHING, "JUMP_FORWARD JUMP_BACKWARD JUMP_BACKWARD_NO_INTERRUPT"),
-    (Access.NOTHING, "POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE IS_OP END_FOR POP_ITER"),
-    # What they run was classified where it was awaited.
-    (Access.NOTHING, "SEND END_SEND CLEANUP_THROW"),
-    (Access.NOTHING, "RERAISE RAISE_VARARGS PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH"),
+    (OpcodeEffect.NOTHING, "RESUME NOP NOT_TAKEN POP_TOP PUSH_NULL COPY SWAP"),
+    (OpcodeEffect.NOTHING, "LOAD_CONST LOAD_SMALL_INT LOAD_ASSERTION_ERROR"),
+    (OpcodeEffect.NOTHING, "LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR LOAD_FAST_LOAD_FAST"),
+    (OpcodeEffect.NOTHING, "LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW DELETE_FAST"),
+    (OpcodeEffect.NOTHING, "STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST"),
     (
-        Access.NOTHING,
+        OpcodeEffect.NOTHING,
+        "MAKE_CELL COPY_FREE_VARS LOAD_CLOSURE MAKE_FUNCTION SET_FUNCTION_ATTRIBUTE",
+    ),
+    (OpcodeEffect.NOTHING, "RETURN_VALUE RETURN_CONST RETURN_GENERATOR YIELD_VALUE"),
+    (OpcodeEffect.NOTHING, "JUMP_FORWARD JUMP_BACKWARD JUMP_BACKWARD_NO_INTERRUPT"),
+    (OpcodeEffect.NOTHING, "POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE IS_OP END_FOR POP_ITER"),
+    # What they run was classified where it was awaited.
+    (OpcodeEffect.NOTHING, "SEND END_SEND CLEANUP_THROW"),
+    (OpcodeEffect.NOTHING, "RERAISE RAISE_VARARGS PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH"),
+    (
+        OpcodeEffect.NOTHING,
         "BUILD_TUPLE BUILD_LIST BUILD_MAP BUILD_CONST_KEY_MAP BUILD_SLICE LIST_APPEND",
     ),
     # A template keeps its values as they are; it converts none to a string.
-    (Access.NOTHING, "BUILD_STRING BUILD_INTERPOLATION BUILD_TEMPLATE"),
+    (OpcodeEffect.NOTHING, "BUILD_STRING BUILD_INTERPOLATION BUILD_TEMPLATE"),
     # Both only test a flag of the class.
-    (Access.NOTHING, "MATCH_SEQUENCE MATCH_MAPPING"),
+    (OpcodeEffect.NOTHING, "MATCH_SEQUENCE MATCH_MAPPING"),
     # A CALL event reports what is called; of LOAD_SPECIAL, the methods of a context manager.
-    (Access.NOTHING, "CALL CALL_KW KW_NAMES LOAD_SPECIAL"),
-    (Access.ASKS, "POP_JUMP_IF_TRUE POP_JUMP_IF_FALSE TO_BOOL UNARY_NOT COMPARE_OP GET_LEN"),
-    (Access.ASKS, "UNARY_NEGATIVE UNARY_INVERT BUILD_SET SET_ADD MAP_ADD"),
-    (Access.TAKES, "FOR_ITER CONTAINS_OP UNPACK_SEQUENCE UNPACK_EX"),
-    (Access.TAKES, "LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE CALL_FUNCTION_EX"),
+    (OpcodeEffect.NOTHING, "CALL CALL_KW KW_NAMES LOAD_SPECIAL"),
+    (OpcodeEffect.ASKS, "POP_JUMP_IF_TRUE POP_JUMP_IF_FALSE TO_BOOL UNARY_NOT COMPARE_OP GET_LEN"),
+    (OpcodeEffect.ASKS, "UNARY_NEGATIVE UNARY_INVERT BUILD_SET SET_ADD MAP_ADD"),
+    (OpcodeEffect.TAKES, "FOR_ITER CONTAINS_OP UNPACK_SEQUENCE UNPACK_EX"),
+    (OpcodeEffect.TAKES, "LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE CALL_FUNCTION_EX"),
     # Reading a subscript may write: a defaultdict inserts the key, which may be a slice.
-    (Access.CHANGES, "BINARY_SUBSCR BINARY_SLICE STORE_SUBSCR STORE_SLICE DELETE_SUBSCR"),
-    (Access.READS_NAME, "LOAD_GLOBAL LOAD_ATTR LOAD_SUPER_ATTR"),
-    (Access.WRITES_NAME, "STORE_GLOBAL DELETE_GLOBAL STORE_ATTR DELETE_ATTR"),
-    (Access.READS_CELL, "LOAD_DEREF"),
-    (Access.WRITES_CELL, "STORE_DEREF DELETE_DEREF"),
-    (Access.AWAITS, "GET_AWAITABLE"),
+    (OpcodeEffect.CHANGES, "BINARY_SUBSCR BINARY_SLICE STORE_SUBSCR STORE_SLICE DELETE_SUBSCR"),
+    (OpcodeEffect.READS_NAME, "LOAD_GLOBAL LOAD_ATTR LOAD_SUPER_ATTR"),
+    (OpcodeEffect.WRITES_NAME, "STORE_GLOBAL DELETE_GLOBAL STORE_ATTR DELETE_ATTR"),
+    (OpcodeEffect.READS_CELL, "LOAD_DEREF"),
+    (OpcodeEffect.WRITES_CELL, "STORE_DEREF DELETE_DEREF"),
+    (OpcodeEffect.AWAITS, "GET_AWAITABLE"),
     # No event reports a method that they call if it is written in C.
-    (Access.ANYTHING, "BEFORE_WITH BEFORE_ASYNC_WITH WITH_EXCEPT_START"),
+    (OpcodeEffect.ANYTHING, "BEFORE_WITH BEFORE_ASYNC_WITH WITH_EXCEPT_START"),
     # No event reports what an async iterator or the target of ``yield from`` does in C.
-    (Access.ANYTHING, "GET_AITER GET_ANEXT END_ASYNC_FOR GET_YIELD_FROM_ITER"),
+    (OpcodeEffect.ANYTHING, "GET_AITER GET_ANEXT END_ASYNC_FOR GET_YIELD_FROM_ITER"),
     # The string that represents a task shows its state.
-    (Access.ANYTHING, "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC CONVERT_VALUE"),
+    (OpcodeEffect.ANYTHING, "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC CONVERT_VALUE"),
     # They call methods of the class, the mapping or the exception group that is matched.
-    (Access.ANYTHING, "MATCH_CLASS MATCH_KEYS CHECK_EG_MATCH"),
+    (OpcodeEffect.ANYTHING, "MATCH_CLASS MATCH_KEYS CHECK_EG_MATCH"),
     # Importing a module may run anything. The names of a class body may live in any mapping.
-    (Access.ANYTHING, "IMPORT_NAME IMPORT_FROM LOAD_BUILD_CLASS LOAD_LOCALS SETUP_ANNOTATIONS"),
-    (Access.ANYTHING, "LOAD_NAME STORE_NAME DELETE_NAME"),
-    (Access.ANYTHING, "LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS"),
+    (
+        OpcodeEffect.ANYTHING,
+        "IMPORT_NAME IMPORT_FROM LOAD_BUILD_CLASS LOAD_LOCALS SETUP_ANNOTATIONS",
+    ),
+    (OpcodeEffect.ANYTHING, "LOAD_NAME STORE_NAME DELETE_NAME"),
+    (OpcodeEffect.ANYTHING, "LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS"),
 )
 
 # Instructions whose operand decides what they do, with the operands as `operand_of` returns them.
 OPERANDS = {
     "BINARY_OP": _table(
-        (Access.ASKS, "+ - * / // ** @ & | ^ << >>"),
+        (OpcodeEffect.ASKS, "+ - * / // ** @ & | ^ << >>"),
         # An in-place operator may change a list.
-        (Access.CHANGES, "+= -= *= /= //= **= @= &= |= ^= <<= >>="),
+        (OpcodeEffect.CHANGES, "+= -= *= /= //= **= @= &= |= ^= <<= >>="),
         # Since Python 3.14 it replaces BINARY_SUBSCR.
-        (Access.CHANGES, "[]"),
+        (OpcodeEffect.CHANGES, "[]"),
         # They may format a string; see FORMAT_VALUE.
-        (Access.ANYTHING, "% %="),
+        (OpcodeEffect.ANYTHING, "% %="),
     ),
     # Since Python 3.15 the others replace GET_YIELD_FROM_ITER.
-    "GET_ITER": {"": Access.ASKS, **_table((Access.ANYTHING, "1 2 3"))},
+    "GET_ITER": {"": OpcodeEffect.ASKS, **_table((OpcodeEffect.ANYTHING, "1 2 3"))},
     "CALL_INTRINSIC_1": _table(
-        (Access.NOTHING, "INTRINSIC_STOPITERATION_ERROR INTRINSIC_LIST_TO_TUPLE"),
-        (Access.ASKS, "INTRINSIC_UNARY_POSITIVE"),
-        (Access.ANYTHING, "INTRINSIC_1_INVALID INTRINSIC_PRINT INTRINSIC_IMPORT_STAR"),
+        (OpcodeEffect.NOTHING, "INTRINSIC_STOPITERATION_ERROR INTRINSIC_LIST_TO_TUPLE"),
+        (OpcodeEffect.ASKS, "INTRINSIC_UNARY_POSITIVE"),
+        (OpcodeEffect.ANYTHING, "INTRINSIC_1_INVALID INTRINSIC_PRINT INTRINSIC_IMPORT_STAR"),
         # The first belongs to async generators; the others only occur in definitions.
-        (Access.ANYTHING, "INTRINSIC_ASYNC_GEN_WRAP INTRINSIC_TYPEVAR INTRINSIC_PARAMSPEC"),
-        (Access.ANYTHING, "INTRINSIC_TYPEVARTUPLE INTRINSIC_SUBSCRIPT_GENERIC INTRINSIC_TYPEALIAS"),
+        (OpcodeEffect.ANYTHING, "INTRINSIC_ASYNC_GEN_WRAP INTRINSIC_TYPEVAR INTRINSIC_PARAMSPEC"),
+        (
+            OpcodeEffect.ANYTHING,
+            "INTRINSIC_TYPEVARTUPLE INTRINSIC_SUBSCRIPT_GENERIC INTRINSIC_TYPEALIAS",
+        ),
     ),
     "CALL_INTRINSIC_2": _table(
-        (Access.ANYTHING, "INTRINSIC_2_INVALID INTRINSIC_PREP_RERAISE_STAR"),
-        (Access.ANYTHING, "INTRINSIC_TYPEVAR_WITH_BOUND INTRINSIC_TYPEVAR_WITH_CONSTRAINTS"),
-        (Access.ANYTHING, "INTRINSIC_SET_FUNCTION_TYPE_PARAMS INTRINSIC_SET_TYPEPARAM_DEFAULT"),
+        (OpcodeEffect.ANYTHING, "INTRINSIC_2_INVALID INTRINSIC_PREP_RERAISE_STAR"),
+        (OpcodeEffect.ANYTHING, "INTRINSIC_TYPEVAR_WITH_BOUND INTRINSIC_TYPEVAR_WITH_CONSTRAINTS"),
+        (
+            OpcodeEffect.ANYTHING,
+            "INTRINSIC_SET_FUNCTION_TYPE_PARAMS INTRINSIC_SET_TYPEPARAM_DEFAULT",
+        ),
     ),
     # Since Python 3.14 ``all(... for ...)`` and the like compare the name's value with the built-in
     # function, and are compiled to a FOR_ITER loop for the case that they are the same.
@@ -112,7 +124,7 @@ OPERANDS = {
             *("<built-in function all>", "<built-in function any>"),
             *("None", "''", "True", "False", "-1"),
         ),
-        Access.NOTHING,
+        OpcodeEffect.NOTHING,
     ),
 }
 
@@ -141,9 +153,9 @@ def operand_of(instruction: dis.Instruction) -> str:
     return instruction.argrepr or str(instruction.arg or "")
 
 
-def access_of(instruction: dis.Instruction) -> Access:
+def access_of(instruction: dis.Instruction) -> OpcodeEffect:
     """What an instruction may do."""
     operands = OPERANDS.get(instruction.opname)
     if operands is not None:
-        return operands.get(operand_of(instruction), Access.ANYTHING)
-    return INSTRUCTIONS.get(instruction.opname, Access.ANYTHING)
+        return operands.get(operand_of(instruction), OpcodeEffect.ANYTHING)
+    return INSTRUCTIONS.get(instruction.opname, OpcodeEffect.ANYTHING)

@@ -53,7 +53,7 @@ from aldente._strategies.recorder import AccessRecorder
 _SEEN = (types.CoroutineType, types.GeneratorType)
 
 
-class _Step(NamedTuple):
+class _CurrentStep(NamedTuple):
     """The current step.
 
     Attributes:
@@ -92,7 +92,7 @@ class StepObserver:
         self._on_step = on_step
         self._on_doubt = on_doubt
         self._recorder = recorder
-        self._step: _Step | None = None
+        self._step: _CurrentStep | None = None
         # The key that was chosen and has not begun, and whether its step may do anything.
         self._chosen: Hashable = None
         self._is_wild = False
@@ -132,7 +132,7 @@ class StepObserver:
             return
         key = options.key(choice)
         if key == TIME_KEY or options.is_durations:
-            self._step = _Step(key, None, self._loop.facts(), True)
+            self._step = _CurrentStep(key, None, self._loop.facts(), True)
         else:
             self._chosen, self._is_wild = key, False
             self._made = self._recorder.instances.made
@@ -187,7 +187,7 @@ class StepObserver:
         is_late = self._chosen is not None and self._recorder.instances.made > self._made
         is_wild = self._is_wild or is_late or not _is_seen(task)
         is_wild = is_wild or not all(map(_only_counts, before.plain))
-        self._step = _Step(hash(task), task, before, is_wild)
+        self._step = _CurrentStep(hash(task), task, before, is_wild)
         self._chosen, self._is_wild = None, False
         self._recorder.take()
 
@@ -223,7 +223,7 @@ class StepObserver:
 
     def _effects(
         self,
-        step: _Step,
+        step: _CurrentStep,
         code: Effects,
         after: Facts,
         plain: list[tuple[Any, tuple[Any, ...]]],

@@ -1,6 +1,6 @@
 """What a line may do, and what of that depends on the objects that it finds when it runs.
 
-`LineNotes` collects it while the bytecode is read. A `Plan` is followed at run time, by
+`LineNotes` collects it while the bytecode is read. A `LinePlan` is followed at run time, by
 `aldente._strategies.resolution`.
 """
 
@@ -11,8 +11,8 @@ import enum
 from typing import NamedTuple
 
 from aldente._strategies.effects import ITEMS, ITERATORS
-from aldente._strategies.opcodes import Access
-from aldente._strategies.symbols import Origin, Stack, Symbol, names_of
+from aldente._strategies.opcodes import OpcodeEffect
+from aldente._strategies.symbols import Origin, Symbol, ValueStack, names_of
 
 
 class Accesses(NamedTuple):
@@ -41,14 +41,14 @@ _TAKES_ITEMS = Accesses(frozenset({ITEMS}), frozenset({ITERATORS}), is_wild=Fals
 _CHANGES_ITEMS = Accesses(frozenset(), frozenset({ITEMS}), is_wild=False)
 ANYTHING = Accesses(frozenset(), frozenset(), is_wild=True)
 _BY_ACCESS = {
-    Access.NOTHING: HARMLESS,
-    Access.ASKS: _READS_ITEMS,
-    Access.TAKES: _TAKES_ITEMS,
-    Access.CHANGES: _CHANGES_ITEMS,
+    OpcodeEffect.NOTHING: HARMLESS,
+    OpcodeEffect.ASKS: _READS_ITEMS,
+    OpcodeEffect.TAKES: _TAKES_ITEMS,
+    OpcodeEffect.CHANGES: _CHANGES_ITEMS,
 }
 
 
-class Kind(enum.Enum):
+class OperandKind(enum.Enum):
     """What has to be known of the operands of an instruction."""
 
     OPERATES = "nothing happens if all of them are scalars"
@@ -69,12 +69,12 @@ class Question(NamedTuple):
         otherwise: what the instruction may do if that is not so.
     """
 
-    kind: Kind
+    kind: OperandKind
     operands: tuple[Symbol, ...]
     otherwise: Accesses
 
 
-class Use(NamedTuple):
+class AttributeUse(NamedTuple):
     """The attributes of one object that a line may read and change."""
 
     owner: Symbol
@@ -82,7 +82,7 @@ class Use(NamedTuple):
     writes: frozenset[str]
 
 
-class Plan(NamedTuple):
+class LinePlan(NamedTuple):
     """What to find out when a line begins.
 
     Attributes:
@@ -95,7 +95,7 @@ class Plan(NamedTuple):
     """
 
     rest: Accesses
-    uses: tuple[Use, ...]
+    uses: tuple[AttributeUse, ...]
     questions: tuple[Question, ...]
     leans_on: frozenset[str]
     whole: Accesses
@@ -108,36 +108,36 @@ def cell(name: str) -> str:
 
 # How many values each instruction takes of which a question is made, the place of the container
 # among them if there is one, and the kind of the question.
-_ASKING: dict[str, tuple[int, int, Kind]] = {
-    "TO_BOOL": (1, 0, Kind.READS),
-    "UNARY_NOT": (1, 0, Kind.READS),
-    "POP_JUMP_IF_TRUE": (1, 0, Kind.READS),
-    "POP_JUMP_IF_FALSE": (1, 0, Kind.READS),
-    "UNARY_NEGATIVE": (1, 0, Kind.OPERATES),
-    "UNARY_INVERT": (1, 0, Kind.OPERATES),
-    "COMPARE_OP": (2, 0, Kind.OPERATES),
-    "CONTAINS_OP": (2, 1, Kind.READS),
-    "BINARY_SUBSCR": (2, 0, Kind.READS),
-    "STORE_SUBSCR": (2, 0, Kind.WRITES),
-    "DELETE_SUBSCR": (2, 0, Kind.WRITES),
-    "FORMAT_SIMPLE": (1, 0, Kind.OPERATES),
-    "CONVERT_VALUE": (1, 0, Kind.OPERATES),
-    "GET_ITER": (1, 0, Kind.READS),
-    "YIELD_VALUE": (1, 0, Kind.READS),
-    "BEFORE_WITH": (1, 0, Kind.ENTERS),
-    "BEFORE_ASYNC_WITH": (1, 0, Kind.ENTERS_ASYNC),
+_ASKING: dict[str, tuple[int, int, OperandKind]] = {
+    "TO_BOOL": (1, 0, OperandKind.READS),
+    "UNARY_NOT": (1, 0, OperandKind.READS),
+    "POP_JUMP_IF_TRUE": (1, 0, OperandKind.READS),
+    "POP_JUMP_IF_FALSE": (1, 0, OperandKind.READS),
+    "UNARY_NEGATIVE": (1, 0, OperandKind.OPERATES),
+    "UNARY_INVERT": (1, 0, OperandKind.OPERATES),
+    "COMPARE_OP": (2, 0, OperandKind.OPERATES),
+    "CONTAINS_OP": (2, 1, OperandKind.READS),
+    "BINARY_SUBSCR": (2, 0, OperandKind.READS),
+    "STORE_SUBSCR": (2, 0, OperandKind.WRITES),
+    "DELETE_SUBSCR": (2, 0, OperandKind.WRITES),
+    "FORMAT_SIMPLE": (1, 0, OperandKind.OPERATES),
+    "CONVERT_VALUE": (1, 0, OperandKind.OPERATES),
+    "GET_ITER": (1, 0, OperandKind.READS),
+    "YIELD_VALUE": (1, 0, OperandKind.READS),
+    "BEFORE_WITH": (1, 0, OperandKind.ENTERS),
+    "BEFORE_ASYNC_WITH": (1, 0, OperandKind.ENTERS_ASYNC),
 }
-_OPERATOR = (2, 0, Kind.OPERATES)
-_SUBSCRIPT = (2, 0, Kind.READS)
+_OPERATOR = (2, 0, OperandKind.OPERATES)
+_SUBSCRIPT = (2, 0, OperandKind.READS)
 
 
-def _asking(each: dis.Instruction) -> tuple[int, int, Kind] | None:
+def _asking(each: dis.Instruction) -> tuple[int, int, OperandKind] | None:
     if each.opname == "BINARY_OP":
         return _SUBSCRIPT if each.argrepr == "[]" else _OPERATOR
     return _ASKING.get(each.opname)
 
 
-class _Noted(NamedTuple):
+class _NotedInstruction(NamedTuple):
     """What was noted of an instruction that depends on objects.
 
     Attributes:
@@ -165,7 +165,7 @@ class LineNotes:
         self.is_repeated = False
         # What may follow, by the offset of a call, if it returns no scalar.
         self.tested: dict[int, Accesses] = {}
-        self._noted: list[_Noted] = []
+        self._noted: list[_NotedInstruction] = []
         # The least offset where the line changes each variable or attribute.
         self._stores: dict[tuple[Origin, str], int] = {}
 
@@ -173,7 +173,7 @@ class LineNotes:
         """Add what the line may do, by name."""
         self.rest |= accesses
 
-    def add_by_access(self, access: Access) -> None:
+    def add_by_access(self, access: OpcodeEffect) -> None:
         """Add what an instruction may do that has no name."""
         self.add(_BY_ACCESS.get(access, ANYTHING))
 
@@ -181,7 +181,7 @@ class LineNotes:
         """Note that the line changes a variable or an attribute."""
         self._stores.setdefault((origin, name), offset)
 
-    def note_attribute(self, each: dis.Instruction, stack: Stack, *, is_write: bool) -> None:
+    def note_attribute(self, each: dis.Instruction, stack: ValueStack, *, is_write: bool) -> None:
         """Note that an instruction reads or changes an attribute of what is on top of the stack."""
         name: str = each.argval
         names = frozenset({name})
@@ -192,11 +192,13 @@ class LineNotes:
         if owner is None or not _is_place(owner):
             self.add(accesses)
         else:
-            self._noted.append(_Noted(each.offset, (owner,), accesses, None, name, is_write))
+            self._noted.append(
+                _NotedInstruction(each.offset, (owner,), accesses, None, name, is_write)
+            )
         if is_write:
             self.note_store(each.offset, Origin.ATTRIBUTE, name)
 
-    def ask(self, each: dis.Instruction, stack: Stack, access: Access) -> bool:
+    def ask(self, each: dis.Instruction, stack: ValueStack, access: OpcodeEffect) -> bool:
         """Note an instruction that depends on its operands; return False if it is another one."""
         asked = _asking(each)
         if asked is None:
@@ -214,25 +216,25 @@ class LineNotes:
             return True
         ordered = (operands[first], *operands[:first], *operands[first + 1 :])
         question = Question(kind, ordered, otherwise)
-        self._noted.append(_Noted(each.offset, operands, question.otherwise, question))
+        self._noted.append(_NotedInstruction(each.offset, operands, question.otherwise, question))
         return True
 
-    def wait(self, each: dis.Instruction, stack: Stack, otherwise: Accesses) -> None:
+    def wait(self, each: dis.Instruction, stack: ValueStack, otherwise: Accesses) -> None:
         """Note that the line awaits what is on top of the stack."""
         (symbol,) = stack.top(1)
         if symbol is None or not _is_place(symbol):
             self.add(otherwise)
         else:
-            question = Question(Kind.AWAITS, (symbol,), otherwise)
-            self._noted.append(_Noted(each.offset, (symbol,), otherwise, question))
+            question = Question(OperandKind.AWAITS, (symbol,), otherwise)
+            self._noted.append(_NotedInstruction(each.offset, (symbol,), otherwise, question))
 
     def drain(self, each: dis.Instruction, variable: str) -> None:
         """Note that the line takes from an iterator that it was given in a variable."""
         symbol = Symbol(Origin.LOCAL, variable)
-        question = Question(Kind.DRAINS, (symbol,), _BY_ACCESS[Access.TAKES])
-        self._noted.append(_Noted(each.offset, (symbol,), question.otherwise, question))
+        question = Question(OperandKind.DRAINS, (symbol,), _BY_ACCESS[OpcodeEffect.TAKES])
+        self._noted.append(_NotedInstruction(each.offset, (symbol,), question.otherwise, question))
 
-    def finish(self, everywhere: Accesses) -> tuple[Accesses, Plan | None]:
+    def finish(self, everywhere: Accesses) -> tuple[Accesses, LinePlan | None]:
         """What the line may do by name, and its plan if it has one.
 
         Args:
@@ -257,17 +259,17 @@ class LineNotes:
         if not uses and not questions:
             return whole, None
         made = tuple(
-            Use(owner, frozenset(reads), frozenset(writes))
+            AttributeUse(owner, frozenset(reads), frozenset(writes))
             for owner, (reads, writes) in uses.items()
         )
         unique = tuple(dict.fromkeys(questions))
-        return whole, Plan(rest, made, unique, frozenset(leans_on), whole)
+        return whole, LinePlan(rest, made, unique, frozenset(leans_on), whole)
 
-    def _is_as_it_began(self, noted: _Noted, symbol: Symbol) -> bool:
+    def _is_as_it_began(self, noted: _NotedInstruction, symbol: Symbol) -> bool:
         """Whether an instruction finds the value that was there when the line began.
 
         That is if the line, on its way there, does not change it itself. For what other code
-        changes meanwhile see `Plan.leans_on`.
+        changes meanwhile see `LinePlan.leans_on`.
         """
         for origin in (Origin.LOCAL, Origin.ATTRIBUTE, Origin.CELL):
             for name in names_of(symbol, origin):

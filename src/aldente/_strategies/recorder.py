@@ -39,7 +39,7 @@ _INITIALISER = "__init__"
 _MOST_INITIALISERS = 200
 
 
-class _Sample:
+class _SampleHolder:
     """Something that holds a container."""
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ class AccessRecorder:
         """Find out how many references a container has that only an attribute holds."""
         names: dict[str, Any] = {}
         exec(_SAMPLE_CODE, names)
-        names["use"](_Sample())
+        names["use"](_SampleHolder())
 
     if sys.version_info >= (3, 12):
 

@@ -22,7 +22,7 @@ from aldente._python_compat import identity_of
 from aldente._simulation.determinism import SimulatedFuture
 from aldente._strategies.effects import FUTURES, ITEMS, ITERATORS, ByObject
 from aldente._strategies.instances import UNKNOWN, Instances
-from aldente._strategies.plans import HARMLESS, Accesses, Kind, Plan, Question
+from aldente._strategies.plans import HARMLESS, Accesses, LinePlan, OperandKind, Question
 from aldente._strategies.symbols import SCALARS, Origin, Symbol
 
 _CONTAINERS = frozenset({list, dict, set, collections.deque})
@@ -39,7 +39,7 @@ _ITERATORS = frozenset(type(iter(each)) for each in _ITERABLES)
 Variables = Mapping[str, Any]
 
 
-class Found:
+class FoundObjects:
     """What was found, by name and by object."""
 
     __slots__ = ("is_wild", "reads", "reads_of", "writes", "writes_of")
@@ -57,7 +57,7 @@ class Found:
         self.writes |= accesses.writes
         self.is_wild = self.is_wild or accesses.is_wild
 
-    def merge(self, other: Found) -> None:
+    def merge(self, other: FoundObjects) -> None:
         """Add what was found later."""
         self.reads |= other.reads
         self.writes |= other.writes
@@ -82,15 +82,15 @@ class Resolver:
 
     def begin_step(self) -> None:
         """Forget what was found."""
-        self.found = Found()
+        self.found = FoundObjects()
         self._instances.begin_step()
         # No other step knows what was made since then.
         self._newest = self._instances.made
         # The line that has begun last and must not be disturbed, with its frame's identity.
-        self._open: Plan | None = None
+        self._open: LinePlan | None = None
         self._frame = 0
         # Lines in which other code may have run, each with what was found before that code.
-        self._disturbed: list[tuple[Plan, Found]] = []
+        self._disturbed: list[tuple[LinePlan, FoundObjects]] = []
         # The iterators that one frame alone takes from, by its identity and theirs.
         self._drained: set[tuple[int, int]] = set()
 
@@ -99,7 +99,7 @@ class Resolver:
         """Whether a line has begun that leans on what other code may change."""
         return self._open is not None
 
-    def end_step(self) -> Found:
+    def end_step(self) -> FoundObjects:
         """What the step has done, with what disturbed lines may have done."""
         found = self.found
         for plan, before in reversed(self._disturbed):
@@ -113,7 +113,7 @@ class Resolver:
         """Note that a line begins in a frame: the one before has ended if it is the same one."""
         if frame != self._frame and self._open is not None:
             self._disturbed.append((self._open, self.found))
-            self.found = Found()
+            self.found = FoundObjects()
         self._open = None
 
     def leave(self, frame: int) -> None:
@@ -121,7 +121,7 @@ class Resolver:
         if frame == self._frame:
             self._open = None
 
-    def follow(self, plan: Plan, variables: Variables, frame: int) -> None:
+    def follow(self, plan: LinePlan, variables: Variables, frame: int) -> None:
         """Find out what a line may do that begins.
 
         Args:
@@ -253,7 +253,7 @@ class Resolver:
     def _answer(self, question: Question, variables: Variables, frame: int) -> bool:
         """Note what an instruction does; return False if that is not known."""
         kind, operands, _ = question
-        if kind is Kind.OPERATES:
+        if kind is OperandKind.OPERATES:
             return all(self._is_scalar(each, variables) for each in operands)
         first, *others = operands
         if not all(self._is_scalar(each, variables) for each in others):
@@ -261,18 +261,18 @@ class Resolver:
         if first.origin in (Origin.SCALAR, Origin.CALL, Origin.RESULT):
             return self._is_scalar(first, variables)
         value = self.value_of(first, variables)
-        if kind is Kind.ENTERS or kind is Kind.ENTERS_ASYNC:
-            return _is_python_manager(type(value), is_async=kind is Kind.ENTERS_ASYNC)
-        if kind is Kind.AWAITS:
+        if kind is OperandKind.ENTERS or kind is OperandKind.ENTERS_ASYNC:
+            return _is_python_manager(type(value), is_async=kind is OperandKind.ENTERS_ASYNC)
+        if kind is OperandKind.AWAITS:
             return self.note_future(value, is_write=False)
-        if kind is Kind.DRAINS:
+        if kind is OperandKind.DRAINS:
             return self._drain(value, frame)
         if type(value) in _FIXED:
-            return kind is Kind.READS
+            return kind is OperandKind.READS
         is_variable = first.origin is Origin.LOCAL
         if getrefcount(value) > (_ALONE + _PER_VARIABLE if is_variable else _ALONE):
             return False
-        return self.note_container(first, variables, value, is_write=kind is Kind.WRITES)
+        return self.note_container(first, variables, value, is_write=kind is OperandKind.WRITES)
 
 
 def _is_python_manager(kind: Any, *, is_async: bool) -> bool:

@@ -1,7 +1,7 @@
 """What the instructions of a function find on its stack, as far as its bytecode shows.
 
 A `Symbol` says where a value came from: a local variable, a variable of a closure, an attribute of
-another symbol's value, a constant. `Stack` follows the instructions in the order in which they
+another symbol's value, a constant. `ValueStack` follows the instructions in the order in which they
 stand, and forgets everything where another instruction may lead to.
 """
 
@@ -82,7 +82,7 @@ _OPERATORS = {"BINARY_OP": 2, "COMPARE_OP": 2, "UNARY_NEGATIVE": 1, "UNARY_INVER
 _BUILDERS = {"BUILD_LIST": 1, "BUILD_TUPLE": 1, "BUILD_SET": 1, "BUILD_MAP": 2, "BUILD_STRING": 1}
 
 
-class Stack:
+class ValueStack:
     """The values on the stack of a function, the last on top; those below are not known."""
 
     def __init__(self) -> None:

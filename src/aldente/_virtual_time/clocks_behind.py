@@ -34,7 +34,7 @@ class Reading(NamedTuple):
     place: SourcePlace
 
 
-class _Line:
+class _LineEffects:
     """What the instructions of a line do.
 
     Attributes:
@@ -65,7 +65,7 @@ def clocks_behind(error: BaseException) -> list[Reading]:
     kept = _kept_readings(lines)
     found: dict[Reading, None] = {}
     for number in _failed_lines(frame.f_code, trace):
-        line = lines.get(number, _Line())
+        line = lines.get(number, _LineEffects())
         for reading in (
             *line.readings,
             *(each for name in sorted(line.loaded) for each in kept[name]),
@@ -91,12 +91,12 @@ def _failed_lines(code: CodeType, trace: TracebackType) -> range:
     return range(first, last + 1)
 
 
-def _lines_of(frame: FrameType) -> Mapping[int, _Line]:
-    code, lines = frame.f_code, collections.defaultdict[int, _Line](_Line)
+def _lines_of(frame: FrameType) -> Mapping[int, _LineEffects]:
+    code, lines = frame.f_code, collections.defaultdict[int, _LineEffects](_LineEffects)
     value: Any = None
     # pytest's assertions keep each part of an expression in a variable.
     values: dict[str, Any] = {}
-    line: _Line | None = None
+    line: _LineEffects | None = None
     for each in dis.get_instructions(code):
         if each.opname in _NEUTRAL:
             continue
@@ -141,7 +141,7 @@ def _variables_of(each: dis.Instruction) -> tuple[list[str], list[str]]:
     )
 
 
-def _kept_readings(lines: Mapping[int, _Line]) -> Mapping[str, set[Reading]]:
+def _kept_readings(lines: Mapping[int, _LineEffects]) -> Mapping[str, set[Reading]]:
     """The readings that each variable may come from."""
     kept: dict[str, set[Reading]] = collections.defaultdict(set)
     size = -1

@@ -8,6 +8,8 @@ why it matters and what to do.
 ``_loops``, ``_doubles``, ``_explore``
     Those of event loops and their time, of doubles, of histories, and of searches in several
     processes; imported on first access.
+
+A new exception needs its class and its name in `__all__` below, which `aldente.__all__` takes over.
 """
 
 from __future__ import annotations
@@ -15,56 +17,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aldente.errors._base import (
-    AldenteError,
-    DeadlockError,
-    FixtureCancelled,
-    FixtureEnded,
-    FixtureYieldError,
-    ImpossibleLoopScope,
-    InvalidSetting,
-    PhaseTimeout,
-    RunningLoopError,
-)
-
 if TYPE_CHECKING:
-    from aldente.errors._doubles import (
-        DoubleMisused,
-        NoAnswer,
-        NoMoreAnswers,
-        NoSuchModule,
-        NoSuchTarget,
-        NotHeld,
-        PatchedElsewhere,
-        SyncDouble,
-    )
-    from aldente.errors._explore import (
-        FailedElsewhere,
-        NotAtomic,
-        NotJudged,
-        NotLinearizable,
-        NotSerializable,
-        UnusableState,
-        WorkersFailed,
-    )
-    from aldente.errors._loops import (
-        BlockedEnd,
-        EndlessTimeError,
-        FoundInRun,
-        HostCrashed,
-        InvalidToken,
-        InvariantBroken,
-        LivelockError,
-        MissingExtra,
-        NeverTrue,
-        NotSimulated,
-        OutsideSimulation,
-        RealTimeError,
-        ReplayMismatch,
-        StuckShutdown,
-        StuckTasks,
-        UnsupportedPython,
-    )
+    from aldente.errors._base import *  # noqa: F403 # `__all__` says which of these are public
+    from aldente.errors._doubles import *  # noqa: F403
+    from aldente.errors._explore import *  # noqa: F403
+    from aldente.errors._loops import *  # noqa: F403
 
 __all__ = [
     "AldenteError",
@@ -109,44 +66,15 @@ __all__ = [
     "WorkersFailed",
 ]
 
-
-# The modules of the exceptions that are imported on first access.
-_LATER = {
-    "BlockedEnd": "_loops",
-    "StuckShutdown": "_loops",
-    "StuckTasks": "_loops",
-    "DoubleMisused": "_doubles",
-    "EndlessTimeError": "_loops",
-    "FailedElsewhere": "_explore",
-    "FoundInRun": "_loops",
-    "HostCrashed": "_loops",
-    "InvalidToken": "_loops",
-    "InvariantBroken": "_loops",
-    "LivelockError": "_loops",
-    "MissingExtra": "_loops",
-    "NeverTrue": "_loops",
-    "NoAnswer": "_doubles",
-    "NoMoreAnswers": "_doubles",
-    "NoSuchModule": "_doubles",
-    "NoSuchTarget": "_doubles",
-    "NotAtomic": "_explore",
-    "NotHeld": "_doubles",
-    "NotJudged": "_explore",
-    "NotLinearizable": "_explore",
-    "NotSerializable": "_explore",
-    "NotSimulated": "_loops",
-    "OutsideSimulation": "_loops",
-    "PatchedElsewhere": "_doubles",
-    "RealTimeError": "_loops",
-    "ReplayMismatch": "_loops",
-    "SyncDouble": "_doubles",
-    "UnsupportedPython": "_loops",
-    "UnusableState": "_explore",
-    "WorkersFailed": "_explore",
-}
+# The modules of the exceptions, imported when a name is in none before: the most needed one first.
+_HOMES = ("_base", "_loops", "_doubles", "_explore")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"{__name__}.{home}")
+            if name in vars(module):
+                found = globals()[name] = vars(module)[name]
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

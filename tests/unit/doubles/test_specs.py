@@ -17,7 +17,7 @@ import pytest
 
 import aldente
 from aldente import Double
-from aldente._doubles.spec import Kind, kind_of
+from aldente._doubles.spec import ResultKind, kind_of
 
 if TYPE_CHECKING:
     from somewhere import Unknown  # type: ignore[import-not-found]
@@ -298,21 +298,21 @@ async def context_function() -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("spec", "kind"),
     [
-        (coroutine_function, Kind.COROUTINE),
-        (functools.partial(coroutine_function, 1), Kind.COROUTINE),
-        (Client("").get, Kind.COROUTINE),
-        (AsyncCallable(), Kind.COROUTINE),
-        (awaitable_function, Kind.COROUTINE),
-        (Client.lines, Kind.STREAM),
-        (Client.stream, Kind.STREAM),
-        (context_function, Kind.CONTEXT),
-        (Client.transaction, Kind.CONTEXT),
-        (Client, Kind.PLAIN),
-        (len, Kind.PLAIN),
-        (lambda: 1, Kind.PLAIN),
+        (coroutine_function, ResultKind.COROUTINE),
+        (functools.partial(coroutine_function, 1), ResultKind.COROUTINE),
+        (Client("").get, ResultKind.COROUTINE),
+        (AsyncCallable(), ResultKind.COROUTINE),
+        (awaitable_function, ResultKind.COROUTINE),
+        (Client.lines, ResultKind.STREAM),
+        (Client.stream, ResultKind.STREAM),
+        (context_function, ResultKind.CONTEXT),
+        (Client.transaction, ResultKind.CONTEXT),
+        (Client, ResultKind.PLAIN),
+        (len, ResultKind.PLAIN),
+        (lambda: 1, ResultKind.PLAIN),
     ],
 )
-def test_kinds(spec: Any, kind: Kind) -> None:
+def test_kinds(spec: Any, kind: ResultKind) -> None:
     """What a call gives is known by the definition, or by the return annotation."""
     assert kind_of(spec) is kind
 

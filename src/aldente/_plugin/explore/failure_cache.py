@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aldente import _stored_json
-from aldente._explore.result import Kept
+from aldente._explore.result import KeptFailure
 from aldente._simulation import tokens
 from aldente.errors import InvalidToken
 
@@ -36,7 +36,7 @@ class Remembered:
             with contextlib.suppress(OSError):
                 self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
 
-    def failure(self) -> Kept | None:
+    def failure(self) -> KeptFailure | None:
         """The failure of the last session; None if there is none."""
         if self._path is None:
             return None
@@ -44,7 +44,7 @@ class Remembered:
             text = self._path.read_text(encoding="utf-8")
             kept = _stored_json.record(_stored_json.parsed(text), "token")
             kind = _stored_json.string(kept.get("kind", ""))
-            return Kept(tokens.decode(_stored_json.string(kept["token"])), kind)
+            return KeptFailure(tokens.decode(_stored_json.string(kept["token"])), kind)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -94,7 +94,7 @@ def resolved(arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _End(NamedTuple):
+class _TearDownStep(NamedTuple):
     """A step of the tear-down of a run.
 
     Attributes:
@@ -133,9 +133,9 @@ class FixturesOfRuns:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._stand_ins: list[StandIn] = []
-        self._ends: list[_End] = []
+        self._ends: list[_TearDownStep] = []
         # The ends of the fixtures that are being set up: one, and those it requested by name.
-        self._beginning: list[_End] = []
+        self._beginning: list[_TearDownStep] = []
         self._is_running = False
 
     def stand_in(
@@ -175,9 +175,9 @@ class FixturesOfRuns:
         vars(self._item)["addfinalizer"] = self._add_finalizer
 
     def _add_finalizer(self, finalizer: Callable[[], object]) -> None:
-        self._add_end(_End("", finalizer))
+        self._add_end(_TearDownStep("", finalizer))
 
-    def _add_end(self, end: _End) -> None:
+    def _add_end(self, end: _TearDownStep) -> None:
         """Add a tear-down step; it runs after the end of the fixture that is being set up."""
         place = self._ends.index(self._beginning[-1]) if self._beginning else len(self._ends)
         self._ends.insert(place, end)
@@ -185,7 +185,7 @@ class FixturesOfRuns:
     @contextlib.contextmanager
     def _setting_up(self, stand_in: StandIn) -> Iterator[None]:
         """While entered, set up a fixture; if it fails, undo what it did before."""
-        end = _End(stand_in.name, functools.partial(_finish, stand_in))
+        end = _TearDownStep(stand_in.name, functools.partial(_finish, stand_in))
         self._add_end(end)
         self._beginning.append(end)
         try:
@@ -226,7 +226,7 @@ class FixturesOfRuns:
                 value = await made.__anext__()
             except StopAsyncIteration:
                 raise stand_in.yield_error(0) from None
-        self._ends.append(_End(stand_in.name, None, made, stand_in))
+        self._ends.append(_TearDownStep(stand_in.name, None, made, stand_in))
         return value
 
     def _set_up_sync(self, stand_in: StandIn) -> Any:
@@ -240,7 +240,7 @@ class FixturesOfRuns:
         definition = stand_in.definition
         # A request in the next run makes it again.
         forget = functools.partial(pytest_compat.forget_fixture, self._item, definition)
-        self._add_end(_End(stand_in.name, forget))
+        self._add_end(_TearDownStep(stand_in.name, forget))
         return _begin(stand_in)
 
     def _refuse_async(self, stand_in: StandIn) -> NoReturn:

@@ -93,7 +93,7 @@ _EVERY = 0.2
 _LEAST_ROOM = 12
 
 
-class Progress:
+class ProgressLine:
     """Writes how many runs there were to the end of the line, over what it wrote before.
 
     Args:

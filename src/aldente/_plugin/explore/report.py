@@ -1,4 +1,4 @@
-"""The outcome of an explored test, in its own report."""
+"""The outcome of an explored test, in its own report; with the lines where a deadlock waits."""
 
 from __future__ import annotations
 
@@ -20,48 +20,6 @@ from aldente._explore.result import Failure
 from aldente._plugin import output_files
 from aldente._plugin.explore.state import Budget, Outcome
 from aldente.errors import DeadlockError
-
-
-def add_stuck_lines(failure: Failure, test: str) -> None:
-    """Give a deadlock of a test the traceback of where the test waits.
-
-    Args:
-        failure: the failure of the test.
-        test: the name of the test's task.
-    """
-    error = failure.exception
-    if not isinstance(error, DeadlockError) or failure.waiting is None:
-        return
-    for task in failure.waiting.tasks:
-        if task.name == test and task.own_frames:
-            error.__traceback__ = _traceback_of(task.own_frames)
-            return
-
-
-def _traceback_of(frames: tuple[SuspendedFrame, ...]) -> TracebackType | None:
-    traceback: TracebackType | None = None
-    for suspended in reversed(frames):
-        # Without an instruction, as those of the function here have columns of their own.
-        traceback = TracebackType(traceback, _frame_of(suspended), -1, suspended.place.line)
-    return traceback
-
-
-def _this_frame() -> FrameType | None:
-    return inspect.currentframe()
-
-
-def _frame_of(suspended: SuspendedFrame) -> FrameType:
-    """A frame of a function of that name and place."""
-    code = _this_frame.__code__.replace(
-        co_filename=suspended.place.path,
-        co_firstlineno=suspended.first_line or suspended.place.line,
-        co_name=suspended.function.rpartition(".")[2],
-        co_qualname=suspended.function,
-    )
-    make: Callable[[], Any] = FunctionType(code, {"inspect": inspect})
-    frame: FrameType = make()
-    return frame
-
 
 TITLE = "aldente: what happened"
 
@@ -199,3 +157,44 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
     kept = [each for each in item.user_properties if each[0] not in properties]
     item.user_properties[:] = [*kept, *properties.items()]
     report.user_properties = list(item.user_properties)
+
+
+def add_stuck_lines(failure: Failure, test: str) -> None:
+    """Give a deadlock of a test the traceback of where the test waits.
+
+    Args:
+        failure: the failure of the test.
+        test: the name of the test's task.
+    """
+    error = failure.exception
+    if not isinstance(error, DeadlockError) or failure.waiting is None:
+        return
+    for task in failure.waiting.tasks:
+        if task.name == test and task.own_frames:
+            error.__traceback__ = _traceback_of(task.own_frames)
+            return
+
+
+def _traceback_of(frames: tuple[SuspendedFrame, ...]) -> TracebackType | None:
+    traceback: TracebackType | None = None
+    for suspended in reversed(frames):
+        # Without an instruction, as those of the function here have columns of their own.
+        traceback = TracebackType(traceback, _frame_of(suspended), -1, suspended.place.line)
+    return traceback
+
+
+def _this_frame() -> FrameType | None:
+    return inspect.currentframe()
+
+
+def _frame_of(suspended: SuspendedFrame) -> FrameType:
+    """A frame of a function of that name and place."""
+    code = _this_frame.__code__.replace(
+        co_filename=suspended.place.path,
+        co_firstlineno=suspended.first_line or suspended.place.line,
+        co_name=suspended.function.rpartition(".")[2],
+        co_qualname=suspended.function,
+    )
+    make: Callable[[], Any] = FunctionType(code, {"inspect": inspect})
+    frame: FrameType = make()
+    return frame

@@ -16,7 +16,7 @@ from aldente._plugin.ownership import is_own_async_test
 from aldente._settings import Shard
 
 if TYPE_CHECKING:
-    from aldente._explore.explorer import Explorer, Found
+    from aldente._explore.explorer import Explorer, FoundFailure
     from aldente._explore.result import Exploration, Failure
     from aldente._plugin.explore.fixtures import FixturesOfRuns
     from aldente._schedules import Schedule
@@ -132,7 +132,7 @@ class ExploredTest:
         """Whether a fixture that is wider than the test is made again for every run."""
         return definition in self.anew
 
-    def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
+    def conclude(self, explorer: Explorer, found: FoundFailure) -> Failure | None:
         """The failure of a run that failed; None if it counts for none."""
         return explorer.conclude(found)
 

@@ -18,7 +18,7 @@ import pytest
 from aldente import _asyncio_compat
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
-from aldente._explore.explorer import Explorer, Found
+from aldente._explore.explorer import Explorer, FoundFailure
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again, steps_in_stock_order
 from aldente._explore.result import Exploration, Failure
@@ -28,7 +28,7 @@ from aldente._explore.simulate import Program
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example
-from aldente._plugin.explore.output import Output, Progress, each_warning_once
+from aldente._plugin.explore.output import Output, ProgressLine, each_warning_once
 from aldente._plugin.explore.report import add_stuck_lines
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
 from aldente._plugin.explore.state import WORKER, ExploredTest, Outcome, number_of_workers
@@ -137,7 +137,7 @@ class _Test:
         self._budget = explored.budget
         self._found = FoundInRuns(item, is_search=explored.budget.replay is None)
         self._output = Output(item.config)
-        self._progress = Progress(item.config, explored.budget.runs)
+        self._progress = ProgressLine(item.config, explored.budget.runs)
         self._wants_page = bool(settings_of(item.config).page)
         self._began = monotonic()
         self._end = (
@@ -152,7 +152,7 @@ class _Test:
         self._has_failed = False
         # Enters the example that failed last.
         self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
-        self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
+        self._failed: tuple[RunsOfTest, Explorer, Exploration, FoundFailure] | None = None
         # The traceback of its error, before Hypothesis raises it again.
         self._traceback: TracebackType | None = None
 
@@ -280,7 +280,7 @@ class _Test:
         return found.error
 
     def _look_into_example(
-        self, runs: RunsOfTest, explorer: Explorer, exploration: Exploration, found: Found
+        self, runs: RunsOfTest, explorer: Explorer, exploration: Exploration, found: FoundFailure
     ) -> Failure:
         with self._enter_example(), self._running(runs) as program:
             found.program.is_interrupted = program.is_interrupted

@@ -2,6 +2,7 @@
 
 It collects the same tests, sets up the explored test that the main process names, and does batches
 of its runs. It ends without a report of its own, so that no file of the other run is written twice.
+The two send each other messages through a `Channel`, over two pipes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ _OUTCOMES: dict[str, type[BaseException]] = {
 ENDS: tuple[type[BaseException], ...] = (*_OUTCOMES.values(), WorkersFailed)
 
 
-class Raised(NamedTuple):
+class RaisedInWorker(NamedTuple):
     """An exception that ends all runs of a test.
 
     Attributes:
@@ -82,7 +83,7 @@ class Raised(NamedTuple):
     text: str
 
     @classmethod
-    def of(cls, error: BaseException) -> Raised:
+    def of(cls, error: BaseException) -> RaisedInWorker:
         """An exception, as it can be sent."""
         for kind, type_ in _OUTCOMES.items():
             if isinstance(error, type_):
@@ -277,5 +278,5 @@ def _reply(
     try:
         result: Any = run_batch(program, *message)
     except BaseException as error:
-        result = Raised.of(unwrapped(error))
+        result = RaisedInWorker.of(unwrapped(error))
     return result, found.taken, found.has_spared

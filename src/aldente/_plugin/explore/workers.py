@@ -23,11 +23,11 @@ from aldente._explore.batches import Batch, BatchResult, Bounds
 from aldente._explore.executors import check_shareable
 from aldente._explore.explorer import Explorer
 from aldente._explore.result import Exploration
-from aldente._explore.sharded_search import Plan, ShardedSearch, Submit, conclude
-from aldente._plugin.explore.output import Progress
+from aldente._explore.sharded_search import SearchPlan, ShardedSearch, Submit, conclude
+from aldente._plugin.explore.output import ProgressLine
 from aldente._plugin.explore.run import FoundInRuns
 from aldente._plugin.explore.state import Budget, explored_test
-from aldente._plugin.explore.worker import ENDS, PROGRAM, Channel, Closed, Raised
+from aldente._plugin.explore.worker import ENDS, PROGRAM, Channel, Closed, RaisedInWorker
 from aldente._python_compat import HiddenThread
 from aldente._records import Finding
 from aldente._strategies.fifo import Fifo
@@ -57,10 +57,10 @@ _CRASH = (
 _Task = tuple["Future[BatchResult]", Batch, Bounds]
 _Receive = Callable[[tuple[Finding, ...], bool], object]
 
-_key = pytest.StashKey["Workers"]()
+_key = pytest.StashKey["WorkerProcesses"]()
 
 
-def workers_of(config: pytest.Config, number: int) -> Workers:
+def workers_of(config: pytest.Config, number: int) -> WorkerProcesses:
     """The worker processes of this run of pytest; they are started when they are needed.
 
     Args:
@@ -68,12 +68,12 @@ def workers_of(config: pytest.Config, number: int) -> Workers:
         number: how many.
     """
     if _key not in config.stash:
-        workers = config.stash[_key] = Workers(config, number)
+        workers = config.stash[_key] = WorkerProcesses(config, number)
         config.pluginmanager.register(workers, "aldente-workers")
     return config.stash[_key]
 
 
-class Workers:
+class WorkerProcesses:
     """The worker processes of a run of pytest.
 
     Args:
@@ -206,7 +206,7 @@ class _Worker:
         except Exception as error:
             return self._lost(error)
         receive(findings, has_spared)
-        if isinstance(result, Raised):
+        if isinstance(result, RaisedInWorker):
             future.set_exception(result.exception())
         else:
             future.set_result(result)
@@ -322,7 +322,7 @@ def explore_together(
     explorer: Explorer,
     budget: Budget,
     found_in_runs: FoundInRuns,
-    progress: Progress,
+    progress: ProgressLine,
     number_of_workers: int,
 ) -> Exploration:
     """Run a test under many schedules, in worker processes.
@@ -351,7 +351,7 @@ def explore_together(
     watch = explorer.program.watch
     looks_for_races = watch is not None and watch.looks_for_races and budget.strategy != "fifo"
     seed = budget.seed_of_schedules
-    plan = Plan(_SHARDS, budget.runs - 1, budget.strategy, seed, looks_for_races)
+    plan = SearchPlan(_SHARDS, budget.runs - 1, budget.strategy, seed, looks_for_races)
     workers = workers_of(item.config, number_of_workers)
     with workers.exploring(item, found_in_runs.receive) as submit:
         search = ShardedSearch(plan, submit, explorer.end, is_local=True)

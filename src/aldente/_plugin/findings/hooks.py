@@ -47,7 +47,7 @@ class FindingsHooks:
         # Closed last: it collects errors in the rest of the clean-up.
         self._listening = contextlib.ExitStack()
         self._own_errors = OwnErrors(config, lambda: self._state.current_item)
-        self._threads = leaked_thread.Watch(
+        self._threads = leaked_thread.ThreadWatch(
             self._state.collector.report,
             lambda: self._state.current_test,
             _is_in_wide_fixture,

@@ -15,7 +15,7 @@ from aldente._doubles.calls import Call
 from aldente._own_errors import containing
 from aldente._plugin.run.outcomes import behind
 from aldente._report import calls, timers, waits
-from aldente._report.failures import Kind, Panel
+from aldente._report.failures import Panel, PanelKind
 from aldente._runner.settle import SettlingLoop
 from aldente._virtual_time.clock import pending_timers
 
@@ -25,7 +25,7 @@ _ATTRIBUTE = "_aldente_evidence"
 # How many calls of doubles are kept, the last ones.
 _MOST_CALLS = 500
 
-_TITLES: dict[Kind, str] = {
+_TITLES: dict[PanelKind, str] = {
     "waits": "Which task waits for what",
     "calls": "Calls of doubles",
     "timers": "Pending timers",
@@ -33,7 +33,7 @@ _TITLES: dict[Kind, str] = {
 }
 
 
-def panel(kind: Kind, data: Any) -> Panel:
+def panel(kind: PanelKind, data: Any) -> Panel:
     """What a picture shows, with its title."""
     return {"kind": kind, "title": _TITLES[kind], "data": data}
 

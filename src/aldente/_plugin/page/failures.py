@@ -1,4 +1,4 @@
-"""What is known of a failed phase of a test, as plain values for the page."""
+"""What is known of a failed phase of a test, and its pictures, as plain values for the page."""
 
 from __future__ import annotations
 
@@ -21,58 +21,6 @@ from aldente._report.elements import without_sequences
 from aldente._report.failures import Panel, ShownFailure
 from aldente._report.lanes import lanes_of
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
-
-
-def panels_of(item: pytest.Item, error: BaseException) -> list[Panel]:
-    """The pictures of a failed phase of a test.
-
-    Args:
-        item: the test.
-        error: what the phase has raised.
-    """
-    failure = _failure_of_run(item, error)
-    if failure is None:
-        return [*_operations(error), *_evidence(item, error)]
-    # pytest has another exception if the run has raised none of its own.
-    raised = failure.exception
-    return [*_waits(item, failure), *_operations(raised), *_evidence(item, raised, is_run=True)]
-
-
-def _failure_of_run(item: pytest.Item, error: BaseException) -> Failure | None:
-    """The failure of a run of an explored test, if it is what the phase has raised."""
-    explored = explored_test(item)
-    outcome = None if explored is None else explored.outcome
-    failure = None if outcome is None else outcome.failure
-    if failure is None:
-        return None
-    is_reported = isinstance(error, pytest.fail.Exception) and str(failure.exception) in str(error)
-    return failure if is_reported or failure.exception in behind(error) else None
-
-
-def _waits(item: pytest.Item, failure: Failure) -> Iterator[Panel]:
-    """The await graph of the deadlock of an explored test; that of others is kept as evidence."""
-    if failure.waiting is not None:
-        shown = waits.collect(failure.waiting, main=item.name, folder=item.config.rootpath)
-        yield panel("waits", shown)
-
-
-def _operations(error: BaseException) -> Iterator[Panel]:
-    for each in behind(error):
-        if isinstance(each, (NotAtomic, NotLinearizable, NotSerializable)) and each.bars:
-            yield panel("operations", operations.collect(each))
-
-
-def _evidence(item: pytest.Item, error: BaseException, *, is_run: bool = False) -> list[Panel]:
-    """What was kept when the exception was raised, or else the calls of doubles so far."""
-    evidence = state_of(item.config).evidence
-    if evidence is None:
-        return []
-    kept = evidence.of(error)
-    if kept is None:
-        # The last calls need not be those of the run that is reported.
-        return [] if is_run else evidence.calls()
-    return kept
-
 
 _MOST_OF_ERROR = 200
 
@@ -194,3 +142,54 @@ def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
     parts = [str(described) if described is not None else ""]
     parts += [f"--- {title} ---\n{text}" for title, text in report.sections]
     return "\n".join(parts)
+
+
+def panels_of(item: pytest.Item, error: BaseException) -> list[Panel]:
+    """The pictures of a failed phase of a test.
+
+    Args:
+        item: the test.
+        error: what the phase has raised.
+    """
+    failure = _failure_of_run(item, error)
+    if failure is None:
+        return [*_operations(error), *_evidence(item, error)]
+    # pytest has another exception if the run has raised none of its own.
+    raised = failure.exception
+    return [*_waits(item, failure), *_operations(raised), *_evidence(item, raised, is_run=True)]
+
+
+def _failure_of_run(item: pytest.Item, error: BaseException) -> Failure | None:
+    """The failure of a run of an explored test, if it is what the phase has raised."""
+    explored = explored_test(item)
+    outcome = None if explored is None else explored.outcome
+    failure = None if outcome is None else outcome.failure
+    if failure is None:
+        return None
+    is_reported = isinstance(error, pytest.fail.Exception) and str(failure.exception) in str(error)
+    return failure if is_reported or failure.exception in behind(error) else None
+
+
+def _waits(item: pytest.Item, failure: Failure) -> Iterator[Panel]:
+    """The await graph of the deadlock of an explored test; that of others is kept as evidence."""
+    if failure.waiting is not None:
+        shown = waits.collect(failure.waiting, main=item.name, folder=item.config.rootpath)
+        yield panel("waits", shown)
+
+
+def _operations(error: BaseException) -> Iterator[Panel]:
+    for each in behind(error):
+        if isinstance(each, (NotAtomic, NotLinearizable, NotSerializable)) and each.bars:
+            yield panel("operations", operations.collect(each))
+
+
+def _evidence(item: pytest.Item, error: BaseException, *, is_run: bool = False) -> list[Panel]:
+    """What was kept when the exception was raised, or else the calls of doubles so far."""
+    evidence = state_of(item.config).evidence
+    if evidence is None:
+        return []
+    kept = evidence.of(error)
+    if kept is None:
+        # The last calls need not be those of the run that is reported.
+        return [] if is_run else evidence.calls()
+    return kept

@@ -32,7 +32,7 @@ def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
     return fixturedef.argname == POLICY and fixturedef.func.__module__ != _DEFAULT
 
 
-class _Latest:
+class _LatestScope:
     """The last class or module whose tests see no override, as none was known at that time.
 
     pytest knows its fixtures, and those of all nodes around it, before its tests.
@@ -44,14 +44,14 @@ class _Latest:
 def is_overridden(item: pytest.Item) -> bool:
     """Whether the test suite overrides the fixture for a test."""
     parent = item.parent
-    if _Latest.without is not None and _Latest.without() is parent and parent is not None:
+    if _LatestScope.without is not None and _LatestScope.without() is parent and parent is not None:
         return False
     # Hardly any suite has one, and finding the one that a test sees takes as long as the test.
     for fixturedef in pytest_compat.all_definitions(item.session, POLICY):
         if fixturedef.func.__module__ != _DEFAULT:
             break
     else:
-        _Latest.without = None if parent is None else weakref.ref(parent)
+        _LatestScope.without = None if parent is None else weakref.ref(parent)
         return False
     definitions = pytest_compat.definitions_for(item, POLICY)
     return bool(definitions) and is_override(definitions[-1])

@@ -59,7 +59,7 @@ class LoopOwners:
             return None
 
 
-class _Found(NamedTuple):
+class _ObjectOfOtherLoop(NamedTuple):
     """An object that belongs to another loop.
 
     Attributes:
@@ -92,7 +92,7 @@ def _is_explained(error: BaseException) -> bool:
     return any(note.startswith(_EXPLANATIONS) for note in getattr(error, "__notes__", ()))
 
 
-def _describe(found: _Found, owner: str | None) -> str:
+def _describe(found: _ObjectOfOtherLoop, owner: str | None) -> str:
     loop = f"the event loop of {owner}" if owner is not None else "another event loop"
     ended = ", which has ended" if found.loop.is_closed() else ""
     return (
@@ -102,7 +102,7 @@ def _describe(found: _Found, owner: str | None) -> str:
     )
 
 
-def _find(error: BaseException, own: Loop) -> _Found | None:
+def _find(error: BaseException, own: Loop) -> _ObjectOfOtherLoop | None:
     """The object of another loop: by the user's innermost name for it, or else by its type."""
     message = str(error)
     is_closed = message.endswith(_CLOSED)
@@ -128,7 +128,7 @@ def _find(error: BaseException, own: Loop) -> _Found | None:
             name, value, loop = min(found, key=lambda each: _doubt(each[1], used, message))
             kind = type(value).__name__
             kind = f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
-            return _Found(f"{name} ({kind})" if is_named else kind, loop)
+            return _ObjectOfOtherLoop(f"{name} ({kind})" if is_named else kind, loop)
     return None
 
 

@@ -22,7 +22,7 @@ from aldente._plugin.session import state_of
 from aldente._rules import RULES, long_runs, module_of
 from aldente._rules.observation import Observation
 from aldente._rules.watchdog import Watchdog
-from aldente._runner.running import Run
+from aldente._runner.running import LoopRun
 from aldente._runner.shutdown import give_turns
 from aldente.errors import InvalidSetting
 
@@ -49,7 +49,7 @@ class LoopWatch:
         self.makers = observation.makers
         self.wide_loops = observation.wide_loops
         # A test may run pytest in the same process; that run watches its own loops.
-        self._runners: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._runners: weakref.WeakSet[LoopRun] = weakref.WeakSet()
         self.leftovers = Leftovers(observation)
         self.stuck_runs = StuckRuns(config)
 
@@ -77,7 +77,7 @@ class LoopWatch:
         observation.enter(watchdog.installed())
 
     @containing("preparing to watch a loop", None)
-    def prepare(self, runner: Run) -> None:
+    def prepare(self, runner: LoopRun) -> None:
         """Watch a runner."""
         self._runners.add(runner)
         self.makers.forget_gone()
@@ -89,12 +89,12 @@ class LoopWatch:
         """Undo `install`."""
         self._observation.installed.close()
 
-    def on_run_end(self, runner: Run) -> None:
+    def on_run_end(self, runner: LoopRun) -> None:
         """Conclude the rules for a run, on its thread."""
         for act in self._observation.at_run_end:
             act(runner)
 
-    def on_interrupt(self, runner: Run) -> None:
+    def on_interrupt(self, runner: LoopRun) -> None:
         """Keep what the tasks were waiting for at Ctrl-C."""
         self.stuck_runs.on_interrupt(runner)
 
@@ -102,11 +102,11 @@ class LoopWatch:
         """Whether jobs of executors wait for ever, as all other threads can only wait too."""
         return self.stuck_runs.are_jobs_stuck()
 
-    def on_leftovers(self, runner: Run) -> None:
+    def on_leftovers(self, runner: LoopRun) -> None:
         """Report the tasks and async generators left on a loop."""
         self.leftovers.on_leftovers(runner)
 
-    def on_drained(self, runner: Run) -> None:
+    def on_drained(self, runner: LoopRun) -> None:
         """Report the connections that are still open when no task is left to close them."""
         self.leftovers.on_drained(runner)
 
@@ -153,7 +153,7 @@ class Leftovers:
         self._makers = observation.makers
 
     @containing("looking for what is left on a loop", None)
-    def on_leftovers(self, runner: Run) -> None:
+    def on_leftovers(self, runner: LoopRun) -> None:
         """Report the tasks and async generators left on a loop."""
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
         for act in self._observation.at_leftovers:
@@ -178,13 +178,13 @@ class Leftovers:
         for act in self._observation.at_loop_end:
             act(loop)
 
-    def on_drained(self, runner: Run) -> None:
+    def on_drained(self, runner: LoopRun) -> None:
         """Report what is still there when no task is left to close or await it."""
         for act in self._observation.at_drained:
             act(runner)
 
     @containing("looking for what a test left on a wide loop", None)
-    def report_left_by(self, test: str, runner: Run, before: Collection[AnyTask]) -> None:
+    def report_left_by(self, test: str, runner: LoopRun, before: Collection[AnyTask]) -> None:
         """Report the tasks that a test left on a wider loop, and record that they are its tasks.
 
         Args:

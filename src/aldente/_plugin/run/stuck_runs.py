@@ -22,7 +22,7 @@ from aldente._records import Level
 from aldente._rules import deadlock, long_runs
 from aldente._rules.watchdog import Watcher
 from aldente._runner import running
-from aldente._runner.running import Run, runner_of
+from aldente._runner.running import LoopRun, runner_of
 from aldente._runner.threads import does_job, only_wait
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
@@ -62,7 +62,7 @@ class StuckRuns:
     def watchers(self) -> Iterator[Watcher]:
         """The watchers for the watchdog; they also watch the loops of sync tests and of threads."""
         if self._is_looked_for():
-            yield deadlock.Watch(self._on_deadlock, self.bystanders, self._is_out_of_reach)
+            yield deadlock.DeadlockWatch(self._on_deadlock, self.bystanders, self._is_out_of_reach)
         yield long_runs.NoProgress(self._on_no_progress)
 
     @containing("checking whether jobs of executors wait for ever", False)
@@ -74,12 +74,12 @@ class StuckRuns:
         )
 
     @containing("finding what tasks were waiting for", None)
-    def on_interrupt(self, runner: Run) -> None:
+    def on_interrupt(self, runner: LoopRun) -> None:
         """Keep what the tasks were waiting for at Ctrl-C."""
         self._session.interrupted_in = self.describe_tasks(runner)
 
     @containing("describing what tasks wait for", "")
-    def describe_tasks(self, runner: Run | running.OtherRun) -> str:
+    def describe_tasks(self, runner: LoopRun | running.OtherRun) -> str:
         """Describe what the tasks of a run wait for."""
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
@@ -95,12 +95,12 @@ class StuckRuns:
         notes = [client.describe(folder) for client in clients]
         return "\n\n".join([text, *notes, *long_runs.notes_on_stopped_clocks()])
 
-    def add_tasks(self, runner: Run | running.OtherRun, error: BaseException) -> None:
+    def add_tasks(self, runner: LoopRun | running.OtherRun, error: BaseException) -> None:
         """Add what the tasks of a run wait for to the error that ends it."""
         error.add_note(self.describe_tasks(runner))
         self._keep(error, runner)
 
-    def _keep(self, error: BaseException, runner: Run | running.OtherRun) -> None:
+    def _keep(self, error: BaseException, runner: LoopRun | running.OtherRun) -> None:
         """Keep what the page shows of an error that ends a run, if a page is written."""
         evidence = self._session.evidence
         if evidence is None:
@@ -112,7 +112,7 @@ class StuckRuns:
         evidence.keep(error, runner.loop, graph, None if main is None else _name_of(main))
 
     @containing("reporting a run without progress", None)
-    def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
+    def _on_no_progress(self, runner: LoopRun, seconds: float, frame: FrameType | None) -> None:
         """Print that a run without a time limit has made no progress for long."""
         test = self._session.current_test or "a run"
         where = self.describe_tasks(runner) if frame is None else long_runs.describe_stack(frame)
@@ -131,10 +131,10 @@ class StuckRuns:
         if described:
             test = self._session.current_test or "a run"
             text = "\n\n".join(described)
-            messages.print_message(self._config, (f"aldente: at SIGTERM, in {test}:\n{text}"))
+            messages.print_message(self._config, f"aldente: at SIGTERM, in {test}:\n{text}")
 
     @containing("checking whether timers can help a stuck run", False)
-    def _is_out_of_reach(self, runner: Run, threads: Iterable[FrameType]) -> bool:
+    def _is_out_of_reach(self, runner: LoopRun, threads: Iterable[FrameType]) -> bool:
         """Whether nothing on the loop can make the main task continue, if worth checking."""
         from aldente._diagnosis import reachability
 
@@ -176,7 +176,7 @@ class StuckRuns:
         return True
 
     @containing("reporting a deadlock", False)
-    def _on_deadlock(self, runner: Run, *, at_once: bool = False) -> bool:
+    def _on_deadlock(self, runner: LoopRun, *, at_once: bool = False) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
         from aldente._plugin.findings.deadlock import clients_waited_for, deadlock_finding
@@ -217,6 +217,6 @@ def _name_of(main: asyncio.Future[Any]) -> str:
     return main.get_name() if isinstance(main, asyncio.Task) else repr(main)
 
 
-def _tasks_of(runner: Run | running.OtherRun) -> list[asyncio.Task[Any]]:
+def _tasks_of(runner: LoopRun | running.OtherRun) -> list[asyncio.Task[Any]]:
     """The pending tasks of a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._explore.explorer import Explorer, Found
+from aldente._explore.explorer import Explorer, FoundFailure
 from aldente._explore.result import Failure
 from aldente._explore.shrink import kind_of
 from aldente._own_errors import contained
@@ -54,30 +54,6 @@ from aldente.errors import (
 
 if TYPE_CHECKING:
     from aldente._plugin.explore.state import Outcome
-
-
-FixtureDef = pytest.FixtureDef[Any]
-
-
-def made_anew(item: pytest.Item) -> frozenset[FixtureDef]:
-    """The fixtures wider than a test that need the loop of the run."""
-    needing: dict[FixtureDef, bool] = {}
-
-    def needs_loop(definition: FixtureDef) -> bool:
-        if definition not in needing:
-            # Against circles, which pytest refuses later.
-            needing[definition] = False
-            needing[definition] = ownership.is_own_fixture_definition(definition, item) or any(
-                map(needs_loop, pytest_compat.dependencies(item, definition))
-            )
-        return needing[definition]
-
-    return frozenset(
-        definition
-        for definition in pytest_compat.closure(item)
-        if pytest_compat.caching_scope(definition, item) is not LoopScope.FUNCTION
-        and needs_loop(definition)
-    )
 
 
 # How long the analysis of a failure may take, in real seconds, besides the time for finding it.
@@ -124,7 +100,7 @@ class UnmarkedTest(ExploredTest):
         super().__init__(budget, made_anew(item))
         self.error: BaseException | None = None
 
-    def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
+    def conclude(self, explorer: Explorer, found: FoundFailure) -> Failure | None:
         """Like the base class's; None if the test, which has passed, fails in stock order."""
         if not any(found.run.choices) or isinstance(found.error, _NOT_ABOUT_ORDER):
             self.error = found.error
@@ -340,3 +316,27 @@ def _show_nothing(*_arguments: object, **_more: object) -> None:
 class _Nowhere(io.StringIO):
     def write(self, text: str) -> int:
         return len(text)
+
+
+FixtureDef = pytest.FixtureDef[Any]
+
+
+def made_anew(item: pytest.Item) -> frozenset[FixtureDef]:
+    """The fixtures wider than a test that need the loop of the run."""
+    needing: dict[FixtureDef, bool] = {}
+
+    def needs_loop(definition: FixtureDef) -> bool:
+        if definition not in needing:
+            # Against circles, which pytest refuses later.
+            needing[definition] = False
+            needing[definition] = ownership.is_own_fixture_definition(definition, item) or any(
+                map(needs_loop, pytest_compat.dependencies(item, definition))
+            )
+        return needing[definition]
+
+    return frozenset(
+        definition
+        for definition in pytest_compat.closure(item)
+        if pytest_compat.caching_scope(definition, item) is not LoopScope.FUNCTION
+        and needs_loop(definition)
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aldente._records import Finding, Rule
 from aldente._rules.blocking_call import detect, report
-from aldente._rules.blocking_call.report import Watcher, watchers
+from aldente._rules.blocking_call.report import FindingReceiver, watchers
 from aldente._settings import BLOCKING_GROUPS
 from aldente.errors import InvalidSetting
 
@@ -88,7 +88,7 @@ def watch(
         detect.install(undoing, files="files" in groups)
         for function in functions:
             detect.install_configured(undoing, function)
-        watcher = Watcher(report, groups)
+        watcher = FindingReceiver(report, groups)
         watchers.append(watcher)
         undoing.callback(watchers.remove, watcher)
         yield

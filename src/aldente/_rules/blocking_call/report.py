@@ -257,7 +257,7 @@ def _stack(caller: Caller) -> Iterator[str]:
 Report = Callable[[Finding], object]
 
 
-class Watcher(NamedTuple):
+class FindingReceiver(NamedTuple):
     """A receiver of findings.
 
     Attributes:
@@ -270,7 +270,7 @@ class Watcher(NamedTuple):
 
 
 # The innermost last; only that one gets the finding.
-watchers: list[Watcher] = []
+watchers: list[FindingReceiver] = []
 
 # The threads that are in a blocking call that was reported. What it calls in turn is part of the
 # same finding, and blocking calls of the reporting itself are none.

@@ -10,8 +10,6 @@ find what they know.
     Which sockets of a host have which addresses, and what is at one.
 ``links``
     What is between two hosts, and how it delays, loses and holds what they send.
-``lives``
-    On which host code runs.
 ``kernel``
     The network of a run: its endpoints, and which of them are ready.
 ``endpoints``
@@ -21,7 +19,7 @@ find what they know.
 ``datagrams``
     The sockets of datagrams.
 ``names``
-    Host names and services.
+    Host names and services; on which host code runs.
 ``sockets``
     The sockets that programs see, which take the place of Python's while a simulated loop runs.
 ``hosts``, ``disk``

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
-from aldente._simulation.choices import Fault, Kind, Values
+from aldente._simulation.choices import Fault, OptionKind, Values
 from aldente._simulation.network.endpoints import StreamEndpoint
 from aldente._simulation.network.hosts import HostingLoop, Hosts
 from aldente._simulation.network.kernel import Endpoint, Kernel
@@ -272,7 +272,7 @@ class _Crash:
         who: its name for strategies and reports.
     """
 
-    kind = Kind.CRASH
+    kind = OptionKind.CRASH
 
     def __init__(self, allowed: MayCrash, host: str) -> None:
         self.who = f"the explorer, which crashes the host {host!r}"

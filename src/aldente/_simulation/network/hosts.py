@@ -15,7 +15,7 @@ from aldente._asyncio_compat.stepping import GeneratorsInOrder
 from aldente._asyncio_compat.stopping import fail_call_of_thread, stop, stop_task
 from aldente._simulation.network.addresses import Addresses
 from aldente._simulation.network.kernel import TEST, Kernel
-from aldente._simulation.network.lives import LIFE, host_in
+from aldente._simulation.network.names import LIFE, host_in
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente.errors import HostCrashed, InvalidSetting
 

@@ -12,7 +12,7 @@ from aldente._asyncio_compat.stepping import StepHandle
 from aldente._simulation.network import names, refusals
 from aldente._simulation.network.addresses import Address, Addresses, Ports, fail, named
 from aldente._simulation.network.links import Link, Way
-from aldente._simulation.network.lives import LIFE, Life
+from aldente._simulation.network.names import LIFE, Life
 from aldente._simulation.network.pipes import Wire
 from aldente.errors import HostCrashed
 

@@ -11,7 +11,7 @@ from aldente import _asyncio_compat
 from aldente._asyncio_compat.selector_loop import SocketLoop
 from aldente._asyncio_compat.stepping import StepHandle
 from aldente._simulation.durations import NETWORK
-from aldente._simulation.explored import Event, LimitedLoop
+from aldente._simulation.explored import LimitedLoop, StoryEvent
 from aldente._simulation.network import names, refusals
 from aldente._simulation.network.creation import Sockets, adopt, close_all
 from aldente._simulation.network.disk import Disk
@@ -168,18 +168,20 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
     def note_delivery(self, text: str) -> None:
         """Note for the story that something is delivered differently from how it was written."""
         if self.on_event is not None:
-            self.on_event(Event(NETWORK, text, is_choice=True, is_place_named=False))
+            self.on_event(StoryEvent(NETWORK, text, is_choice=True, is_place_named=False))
 
     def note_change(self, text: str) -> None:
         """Note for the story that the program has changed something of the network."""
         if self.on_event is not None:
-            self.on_event(Event(NETWORK, text, is_choice=False, is_place_named=True))
+            self.on_event(StoryEvent(NETWORK, text, is_choice=False, is_place_named=True))
 
     def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
         """Count a fault of the network or of a host, and note it for the story."""
         self.faults[kind] = self.faults.get(kind, 0) + 1
         if self.on_event is not None:
-            self.on_event(Event(NETWORK, text, is_choice=is_choice, is_place_named=not is_choice))
+            self.on_event(
+                StoryEvent(NETWORK, text, is_choice=is_choice, is_place_named=not is_choice)
+            )
 
     # Names.
 

@@ -1,4 +1,4 @@
-"""Host names and services, as the simulated network finds them."""
+"""Host names and services, as the simulated network finds them; and on which host code runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,33 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextvars import Context, ContextVar
+from typing import Any, NamedTuple
+
+
+class Life(NamedTuple):
+    """That code runs on a host.
+
+    Attributes:
+        host: the name of the host.
+        number: how often the host had crashed before.
+        outer: where the code ran that has entered the host.
+    """
+
+    host: str
+    number: int
+    outer: Life | None
+
+
+# Of the host on which the running code runs; None for the host of the test.
+LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
+
+
+def host_in(context: Context | None) -> str | None:
+    """The name of the host on which code runs in a context; None for that of the test."""
+    life = None if context is None else context.get(LIFE)
+    return None if life is None else life.host
+
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}

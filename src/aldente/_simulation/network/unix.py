@@ -1,6 +1,8 @@
 """`UnixEndpoint`: the ends of simulated connections by Unix sockets, and those that listen.
 
-They behave as Linux's do, errors included.
+They behave as Linux's do, errors included. The two ends of ``socket.socketpair`` become such ends
+once one of them is given to a simulated loop. Until then they are the system's: code may use them
+without the loop, as between threads and processes, and nothing is known of that.
 """
 
 from __future__ import annotations
