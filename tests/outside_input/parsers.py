@@ -125,7 +125,7 @@ def _read_token(token: Any) -> None:
 
 
 def _says_of_token(token: object) -> tuple[str, ...]:
-    return repr(token)[:90], "is no token of a schedule", "Fix: "
+    return repr(token)[:90], "is not a token of a schedule", "Fix: "
 
 
 async def small() -> None:

@@ -320,8 +320,8 @@ class InvalidToken(AldenteError, ValueError):
         fix: what to do, as the rest of a sentence.
 
     >>> print(InvalidToken("x", "It is too short."))
-    'x' is not a token of a schedule. It is too short. Fix: copy the token as it was printed, all of
-    it.
+    'x' is not a token of a schedule. It is too short.
+    Fix: copy the token as it was printed, all of it.
     """
 
     def __init__(
@@ -336,7 +336,7 @@ class InvalidToken(AldenteError, ValueError):
         shown = repr(self.token)
         if len(shown) > 100:
             shown = f"{shown[:97]}..."
-        return f"{shown} is no token of a schedule. {self.reason}\nFix: {self.fix}"
+        return f"{shown} is not a token of a schedule. {self.reason}\nFix: {self.fix}"
 
 
 class FoundInRun(AldenteError):
