@@ -72,7 +72,7 @@ def test_a_stranger_reads_what_is_wrong(run_project: RunProject) -> None:
             "What raced: shop.stock.",
             "  Task-*, customer(..., '*', 0.*), read shop.stock = 1 at test_it.py:9;",
             "  Task-*, customer(..., '*', 0.*), changed shop.stock to 0 at test_it.py:11;",
-            "  then Task-* changed shop.stock to -1 at test_it.py:11, by what it had read*",
+            "  then Task-* changed shop.stock to -1 at test_it.py:11, based on what it had*",
             "  > *sleep takes * longer than its 0.1 s",
             "*goes on after sleep, in customer < buy",
             "*changes shop.stock to -1  test_it.py:11*",
