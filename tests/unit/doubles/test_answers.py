@@ -128,7 +128,7 @@ def test_answers_by_argument() -> None:
         with pytest.raises(OSError, match="b"):
             await double(url="b")
         assert [await double("c", timeout=1.5), await double("c", timeout=1.5)] == [2, 3]
-        with pytest.raises(aldente.NoMoreAnswers, match=r"returns_each\(\) was given 2"):
+        with pytest.raises(aldente.NoMoreAnswers, match=r"returns_each\(\) has 2 answers"):
             await double("c", timeout=1.5)
 
     run(main)
