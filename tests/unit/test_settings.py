@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+
 import pytest
 
 from aldente import _settings
@@ -85,6 +88,24 @@ def test_defaults_differ_in_nothing() -> None:
 def test_differences(changed: Settings, words: list[str]) -> None:
     """The header has words for each setting that differs."""
     assert changed.differences() == words
+
+
+# Settings without words in the header, each with the reason.
+_WITHOUT_WORDS = {
+    "set_rules",  # the levels of these rules have words
+    "patience",  # only a mark sets it
+    "page",  # the end of the run names the file
+}
+
+
+def test_all_settings_have_words() -> None:
+    """No setting is left out of the header by oversight."""
+    read = {
+        node.attr
+        for node in ast.walk(ast.parse(inspect.getsource(Settings)))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
+    }
+    assert set(Settings._fields) - read == _WITHOUT_WORDS
 
 
 def test_misspelt_keys() -> None:
