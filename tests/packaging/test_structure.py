@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,33 @@ def test_one_name_for_one_class() -> None:
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(name)
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+_ROOT = Path(__file__).parents[2]
+_IMPORT = re.compile(r"^ *from (aldente(?:\.\w+)*) import ([\w, ]+)$", re.MULTILINE)
+
+
+def _imports_in_strings(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """The modules, and names in them, that programs import which are strings in tests."""
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for module, names in _IMPORT.findall(node.value):
+                    for name in names.split(","):
+                        yield module, name.split()[0]
+
+
+def test_programs_in_strings_import_what_exists() -> None:
+    """Programs that tests run in other processes import no name that has been given up."""
+    files = [*_ROOT.glob("tests/**/*.py"), *_ROOT.glob("benchmarks/*.py")]
+    imported = set(_imports_in_strings(files))
+    assert ("aldente._explore", "soak") in imported
+    missing = {
+        f"{module}.{name}"
+        for module, name in imported
+        if f"{module}.{name}" not in MODULES and not hasattr(importlib.import_module(module), name)
+    }
+    assert missing == set()
 
 
 def test_no_module_is_too_long() -> None:
