@@ -42,12 +42,12 @@
     The only modules that touch private names of pytest: in general; and while tests run, of its
     output and of what is set up.
 
-How an async test runs: `collection.prepare` registers ``run.tests`` if the suite has async tests,
-and `collection.note_marks` starts the rules. When pytest calls the test, ``run.tests`` replaces its
-function by a synchronous one, which asks the `LoopRegistry` of ``run.loops`` for a `LoopRunner`.
-``loop_scopes`` says to which node its loop belongs. `LoopRunner.run` runs the coroutine, and
-``run.outcomes`` raises what it raised. A finalizer of the node closes the loop. An explored test
-takes ``explore.test`` instead of all this.
+How an async test runs: if the suite has one, `collection.prepare` registers ``run.tests``, and
+`collection.note_marks` starts the rules. When pytest calls the test, ``run.tests`` replaces its
+function by a synchronous one, which gets a `LoopRunner` from `LoopRegistry` in ``run.loops``;
+``loop_scopes`` tells to which node the loop belongs. `LoopRunner.run` runs the coroutine, and
+``run.outcomes`` raises its exceptions again for the user. A finalizer of the node closes the loop.
+``explore.test`` does all this for an explored test.
 """
 
 from __future__ import annotations

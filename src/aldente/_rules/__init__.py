@@ -31,16 +31,17 @@ that inspects what a test has left behind. The other modules are parts of such d
 ``mock_uses``
     Which mock an awaited expression comes from, for ``plain_mock``.
 
-How a pitfall becomes a finding: before the first loop runs, the `LoopWatch` of
-``aldente._plugin.run.rules`` calls ``install`` of each rule that is on in a test. Then it calls what
-the rule has put into the lists of `Observation`, and the watchdog calls the rule's watchers. The
-rule calls ``observation.report``, which is `Collector.report` of ``aldente._plugin.findings``; that
-drops the finding if a ``with`` block around the running code allows it. At the end of each phase
-``findings.phase`` takes the findings of the test, leaves out what its marks allow, and fails the test
-or passes them on to ``findings.summary``.
+How a pitfall becomes a finding: before the first loop runs, `LoopWatch` in
+``aldente._plugin.run.rules`` calls the ``install`` of each rule that is on in any test. Later it
+calls what the rule has put into the lists of `Observation`, and the watchdog calls the rule's
+watchers. The rule calls ``observation.report``, which is `Collector.report` in
+``aldente._plugin.findings``: it drops the finding if the running code is in a ``with`` block that
+allows it. When a phase of the test ends, ``findings.phase`` takes its findings without those that
+marks allow, and fails the test, or leaves them to ``findings.summary``.
 
-In explored tests, and in programs that `aldente.search` runs, no loop is observed. There
-``aldente._explore.rules_in_runs`` applies the rules that it names, without ``install``.
+Each run of an explored test has a loop of its own, for which only ``at_tasks_left`` and
+``at_loop_end`` are called; the watchdog does not look at it. A program that `aldente.search` runs
+has only the rules that ``aldente._explore.rules_in_runs`` names, without ``install``.
 
 `RULES` below is the table of all rules. Default levels, options, marks, ``--aldente-rules`` and
 what is installed derive from it. It imports no rule: each start of pytest reads the table.
