@@ -104,6 +104,21 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+# Where single files take longest, and where many take a moment each.
+_FIRST = (
+    "tests/packaging/",
+    "tests/conformance/",
+    "tests/known_bugs/",
+    "tests/plugin/coexistence/",
+)
+_LAST = "tests/unit/"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files and end with short ones, which fill the time of all workers."""
+    items.sort(key=lambda item: item.nodeid.startswith(_LAST) - item.nodeid.startswith(_FIRST))
+
+
 class FailuresAtOnce:
     """Names each failed test as soon as it has failed: a run that is stopped shows them too.
 

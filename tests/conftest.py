@@ -20,6 +20,10 @@ with contextlib.suppress(ImportError):
     settings.load_profile("busy machine")
 
 
+# What is collected is not garbage, and the collector would look through all of it again and again.
+gc.disable()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the collector leave out what there is before the first test.
 
@@ -31,6 +35,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         import hypothesis  # noqa: F401
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -26,9 +26,14 @@ from typing import IO, Any
 
 
 class _Server:
-    """The server of this process: starts it, and asks it for runs."""
+    """A server of this process: starts it, and asks it for runs.
 
-    def __init__(self) -> None:
+    Args:
+        python: the interpreter; it has pytest and aldente.
+    """
+
+    def __init__(self, python: str) -> None:
+        self._python = python
         self._lock = threading.Lock()
         self._pid = 0
         self._connection: socket.socket | None = None
@@ -72,7 +77,7 @@ class _Server:
                     "FORK_SERVER": str(theirs.fileno()),
                 }
                 subprocess.run(
-                    [sys.executable, "-m", "pytest"],
+                    [self._python, "-m", "pytest"],
                     pass_fds=[theirs.fileno()],
                     env=variables,
                     stdin=subprocess.DEVNULL,
@@ -90,8 +95,14 @@ class _Server:
         self._connection = None
 
 
-_SERVER = _Server()
-atexit.register(_SERVER.stop)
+_SERVERS: dict[str, _Server] = {}
+
+
+def _server_of(python: str) -> _Server:
+    if python not in _SERVERS:
+        _SERVERS[python] = _Server(python)
+        atexit.register(_SERVERS[python].stop)
+    return _SERVERS[python]
 
 
 def run_pytest(
@@ -101,11 +112,13 @@ def run_pytest(
     folder: str,
     stdout: IO[str],
     stderr: IO[str],
+    python: str = sys.executable,
 ) -> int:
     """Run pytest without input in a process of its own, and return its exit status.
 
     Args:
         arguments: the arguments of pytest.
+        python: the interpreter; it has pytest and aldente.
         environment: the variables of the environment.
         folder: where it runs.
         stdout: the file for what it prints.
@@ -120,10 +133,10 @@ def run_pytest(
     os.close(writing)
     with open(reading, "rb") as stdin:
         files = [stdin.fileno(), stdout.fileno(), stderr.fileno()]
-        status = _SERVER.run(request, files)
+        status = _server_of(python).run(request, files)
         if status is None:
             status = subprocess.run(
-                [sys.executable, "-m", "pytest", *arguments],
+                [python, "-m", "pytest", *arguments],
                 env=environment,
                 cwd=folder,
                 stdin=stdin,

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.forks import run_pytest
+
 import code_blocks
 import page_examples
 from documentation import comparable
@@ -102,20 +104,32 @@ def walk(python: Path, folder: Path, guide: Path = GUIDE) -> Iterator[tuple[Step
 
 def _typed(python: Path, folder: Path, command: tuple[str, ...]) -> str:
     program, *arguments = command
-    module = ["-m", "pytest"] if program == "pytest" else []
     known = ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "PYTHONPATH", "PYTEST_ADDOPTS")
-    environment = {k: v for k, v in os.environ.items() if k not in known}
-    return subprocess.run(
-        [str(python), *module, *arguments],
-        cwd=folder,
-        # As many as the guide's first page asks for.
-        env={**environment, "COLUMNS": "150"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    ).stdout
+    inherited = {k: v for k, v in os.environ.items() if k not in known}
+    # As many as the guide's first page asks for.
+    environment = {**inherited, "COLUMNS": "150"}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        if program == "pytest":
+            run_pytest(
+                arguments,
+                environment=environment,
+                folder=str(folder),
+                stdout=output,
+                stderr=output,
+                python=str(python),
+            )
+        else:
+            subprocess.run(
+                [str(python), *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
+        output.seek(0)
+        return output.read()
 
 
 def main(arguments: list[str]) -> int:

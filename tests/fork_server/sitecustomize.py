@@ -60,6 +60,9 @@ def _import_pytest() -> None:
     for name in ("pytest", "asyncio", "pdb", "unittest", *(f"_pytest.{each}" for each in plugins)):
         importlib.import_module(name)
     importlib.import_module("whole_package").import_all()
+    importlib.import_module("packages").read_once()
+    # Each run asks where Python's own files are.
+    importlib.import_module("sysconfig").get_paths()
     # Else pytest warns that it can't rewrite the assertions of a plugin that is imported already.
     package = sys.modules["aldente"]
     package.__doc__ = f"{package.__doc__}PYTEST_DONT_REWRITE"

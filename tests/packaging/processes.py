@@ -53,4 +53,6 @@ def install(folder: Path, *packages: str) -> None:
         packages: the packages, and options of pip.
     """
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    # Most of it is not imported.
+    pip += ["--no-compile"]
     output_of([*pip, "--target", str(folder), *packages], folder)

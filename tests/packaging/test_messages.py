@@ -37,22 +37,34 @@ def _nodes() -> Iterator[ast.AST]:
         yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
-NODES = list(_nodes())
-TEXTS = [
-    " ".join(text.split())
-    for node in NODES
-    if isinstance(node, ast.expr) and (text := _text(node)) is not None
-]
-# The first line of what ends a run or fails a test, where it stands in the call.
-REFUSALS = sorted(
-    {
+# Not while the tests are collected: that is done by each process that runs a part of them.
+@pytest.fixture(scope="module")
+def nodes() -> list[ast.AST]:
+    """The syntax of the whole source."""
+    return list(_nodes())
+
+
+@pytest.fixture(scope="module")
+def texts(nodes: list[ast.AST]) -> list[str]:
+    """All strings of the source."""
+    return [
+        " ".join(text.split())
+        for node in nodes
+        if isinstance(node, ast.expr) and (text := _text(node)) is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def refusals(nodes: list[ast.AST]) -> list[str]:
+    """The first line of what ends a run or fails a test, where it stands in the call."""
+    found = {
         text.partition("\n")[0]
-        for node in NODES
+        for node in nodes
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("pytest.UsageError", "pytest.fail")
         and (text := _text(node.args[0])) is not None
     }
-)
+    return sorted(found)
 
 
 def _parts(message: str) -> list[str]:
@@ -88,16 +100,17 @@ def test_errors_are_in_the_index() -> None:
     assert "`InvalidSetting`" in PAGE
 
 
-@pytest.mark.parametrize("text", REFUSALS)
-def test_refusals_are_in_the_index(text: str) -> None:
+def test_refusals_are_in_the_index(refusals: list[str]) -> None:
     """What ends a run, or fails a test before it has begun, is found by its words."""
-    assert any(_fits(message, text) for message in QUOTED if len(message) > 12)
+    messages = [message for message in QUOTED if len(message) > 12]
+    missing = [text for text in refusals if not any(_fits(each, text) for each in messages)]
+    assert missing == []
 
 
-def test_refusals_are_collected() -> None:
+def test_refusals_are_collected(refusals: list[str]) -> None:
     """The search of the source finds what it is to find."""
-    assert len(REFUSALS) > 10
-    assert "--aldente-baseline: ... is no path of a file." in REFUSALS
+    assert len(refusals) > 10
+    assert "--aldente-baseline: ... is no path of a file." in refusals
 
 
 def _messages() -> list[str]:
@@ -111,8 +124,8 @@ def _messages() -> list[str]:
 
 
 @pytest.mark.parametrize("message", _messages())
-def test_what_the_index_quotes_is_printed(message: str) -> None:
+def test_what_the_index_quotes_is_printed(texts: list[str], message: str) -> None:
     """Each message of the index is put together of texts in the source."""
     assert _parts(message) != []
-    missing = [part for part in _parts(message) if not any(part.strip() in text for text in TEXTS)]
+    missing = [part for part in _parts(message) if not any(part.strip() in text for text in texts)]
     assert missing == []

@@ -1,9 +1,13 @@
-"""What a release uploads: built as `release.yml` builds it, checked as the index checks it, and installed from there."""
+"""What a release uploads: built as `release.yml` builds it, checked as the index checks it, and installed from there.
+
+The source archive also has all that its own tests need.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,27 @@ def index(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def unpacked(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the unpacked source archive."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    (archive,) = index.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def _sources_in(folder: Path) -> set[Path]:
+    """The files of the project, without those that tools leave, whose names start with a dot."""
+    found: set[Path] = set()
+    for name, folders, files in os.walk(folder):
+        # Not entered: an environment has a hundred thousand files.
+        folders[:] = [each for each in folders if not each.startswith(".") and each != "build"]
+        paths = [Path(name, each).relative_to(folder) for each in files if not each.startswith(".")]
+        found.update(path for path in paths if path.suffix in (".md", ".py", ".toml", ""))
+    return found
+
+
 def test_there_is_an_archive_and_a_wheel(index: Path) -> None:
     """Both have the version in their names, and there is nothing else to upload."""
     name = f"aldente-{aldente.__version__}"
@@ -79,3 +104,17 @@ def test_it_works_once_installed(index: Path, tools: Path, tmp_path: Path, of: s
     pytest_run = [sys.executable, "-m", "pytest", "-p", "aldente", "--rootdir", str(project)]
     variables = {"PYTHONPATH": str(site), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     assert "3 passed" in output_of(pytest_run, project, **variables)
+
+
+def test_the_archive_has_all_sources(unpacked: Path) -> None:
+    """Tests, documentation, tools and the Makefile are in the archive as they are here."""
+    missing = _sources_in(_ROOT) - _sources_in(unpacked)
+    assert not missing
+
+
+def test_tests_run_in_the_archive(unpacked: Path) -> None:
+    """Tests that read the project's own files find them in the unpacked archive."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "aldente"]
+    command += ["tests/packaging/test_structure.py"]
+    variables = {"PYTHONPATH": str(unpacked / "src"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    assert " passed" in output_of(command, unpacked, **variables)

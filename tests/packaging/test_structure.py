@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,28 +13,38 @@ import aldente
 import house
 
 SOURCE = Path(aldente.__file__).parent
-MODULES = house.modules_of(SOURCE)
-PACKAGES = [name for name, module in MODULES.items() if module.is_package]
+PACKAGES = [path.parent for path in sorted(SOURCE.rglob("__init__.py"))]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_map_of_a_package(package: str) -> None:
+# Not while the tests are collected: that is done by each process that runs a part of them.
+@pytest.fixture(scope="module")
+def modules() -> dict[str, house.Module]:
+    """All modules of aldente, by their full names."""
+    return house.modules_of(SOURCE)
+
+
+@pytest.mark.parametrize(
+    "package", [".".join(path.relative_to(SOURCE.parent).parts) for path in PACKAGES]
+)
+def test_the_map_of_a_package(modules: dict[str, house.Module], package: str) -> None:
     """The docstring of a package names each of its modules, and nothing that is not there."""
-    text = ast.get_docstring(MODULES[package].tree) or ""
+    text = ast.get_docstring(modules[package].tree) or ""
     named = {
         name
         for line in text.splitlines()
         if re.fullmatch(r"``\w+``(, ``\w+``)*,?", line)
         for name in re.findall(r"``(\w+)``", line)
     }
-    there = {name.rpartition(".")[2] for name in MODULES if name.rpartition(".")[0] == package}
+    there = {name.rpartition(".")[2] for name in modules if name.rpartition(".")[0] == package}
     assert named == there
 
 
 @pytest.mark.parametrize("kinds", house.KINDS_OF_IMPORTS)
-def test_no_circle_of_imports(kinds: frozenset[house.Kind]) -> None:
+def test_no_circle_of_imports(
+    modules: dict[str, house.Module], kinds: frozenset[house.Kind]
+) -> None:
     """No module needs itself: at import time, by an import inside a function, or for types only."""
-    assert house.circles(MODULES, kinds) == []
+    assert house.circles(modules, kinds) == []
 
 
 def test_a_circle_is_found(tmp_path: Path) -> None:
@@ -62,10 +71,10 @@ _CIRCLE = {
 _CIRCLE["a"] += "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.c import f\n"
 
 
-def test_one_name_for_one_class() -> None:
+def test_one_name_for_one_class(modules: dict[str, house.Module]) -> None:
     """No two classes have one name, so that a name says which class it is, in whatever file."""
     homes: dict[str, list[str]] = {}
-    for name, module in MODULES.items():
+    for name, module in modules.items():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(name)
@@ -73,33 +82,28 @@ def test_one_name_for_one_class() -> None:
 
 
 _ROOT = Path(__file__).parents[2]
-_IMPORT = re.compile(r"^ *from (aldente(?:\.\w+)*) import ([\w, ]+)$", re.MULTILINE)
+# At the beginning of a line, or of a string, or after the "\\n" in one.
+_IMPORT = re.compile(r"""(?:^|["']|\\n) *from (aldente(?:\.\w+)*) import ([\w, ]+)""", re.MULTILINE)
 
 
-def _imports_in_strings(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """The modules, and names in them, that programs import which are strings in tests."""
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for module, names in _IMPORT.findall(node.value):
-                    for name in names.split(","):
-                        yield module, name.split()[0]
-
-
-def test_programs_in_strings_import_what_exists() -> None:
+def test_programs_in_strings_import_what_exists(modules: dict[str, house.Module]) -> None:
     """Programs that tests run in other processes import no name that has been given up."""
-    files = [*_ROOT.glob("tests/**/*.py"), *_ROOT.glob("benchmarks/*.py")]
-    imported = set(_imports_in_strings(files))
+    imported = {
+        (module, name.split()[0])
+        for path in (*_ROOT.glob("tests/**/*.py"), *_ROOT.glob("benchmarks/*.py"))
+        for module, names in _IMPORT.findall(path.read_text(encoding="utf-8"))
+        for name in filter(str.strip, names.split(","))
+    }
     assert ("aldente._explore", "soak") in imported
     missing = {
         f"{module}.{name}"
         for module, name in imported
-        if f"{module}.{name}" not in MODULES and not hasattr(importlib.import_module(module), name)
+        if f"{module}.{name}" not in modules and not hasattr(importlib.import_module(module), name)
     }
     assert missing == set()
 
 
-def test_no_module_is_too_long() -> None:
+def test_no_module_is_too_long(modules: dict[str, house.Module]) -> None:
     """A module has at most 500 lines."""
-    lengths = {name: module.lines for name, module in MODULES.items()}
-    assert {name: lines for name, lines in lengths.items() if lines > house.MOST_LINES} == {}
+    lengths = {name: module.lines for name, module in modules.items()}
+    assert {name: length for name, length in lengths.items() if length > house.MOST_LINES} == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import unittest.mock  # noqa: F401
 from collections.abc import Callable, Generator, Sequence
@@ -11,6 +12,7 @@ from typing import IO
 
 import pytest
 
+from tests.fork_server.packages import read_once
 from tests.fork_server.whole_package import import_all
 from tests.forks import run_pytest
 
@@ -18,6 +20,7 @@ from tests.forks import run_pytest
 # what a test patches would not be what the run uses. Of unittest.mock the package unittest would know
 # a module that is none of sys.modules, where pytest looks.
 import_all()
+read_once()
 
 RunProject = Callable[..., pytest.RunResult]
 SetConstant = Callable[[str, float], None]
@@ -56,6 +59,10 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         for plugin in ("aldente", *plugins):
             options += ["-p", plugin]
         if not (subprocess or fresh):
+            # Each run collects garbage at its end, several times. What earlier runs have left alive
+            # would be looked through each time.
+            gc.collect()
+            gc.freeze()
             with _no_current_loop():
                 return pytester.runpytest_inprocess(*options)
         with monkeypatch.context() as patch:

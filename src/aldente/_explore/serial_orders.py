@@ -9,7 +9,7 @@ from aldente._checked_pythons import is_checked
 from aldente._explore.observations import TOO_LARGE, ObservedOperations
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.operations import Ended, Turn
+from aldente._simulation.operations import Ended, OperationTurn
 from aldente._strategies.dfs import Dfs
 from aldente.errors import NotAtomic
 
@@ -90,7 +90,7 @@ class Orders:
 
 def _is_turn(callback: object) -> bool:
     """Whether an option lets an operation begin, or lets time pass."""
-    return callback is None or isinstance(getattr(callback, "__self__", None), Turn)
+    return callback is None or isinstance(getattr(callback, "__self__", None), OperationTurn)
 
 
 class Verdict(NamedTuple):

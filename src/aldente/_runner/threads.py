@@ -214,10 +214,10 @@ def is_in_futex(thread: threading.Thread) -> bool:
 
     C code waits for the next job like this too, as in `queue.SimpleQueue`.
     """
-    return _is_futex(system_call(thread))
+    return is_futex(system_call(thread))
 
 
-def _is_futex(call: list[str]) -> bool:
+def is_futex(call: list[str]) -> bool:
     """Whether a system call waits, without a time-out, for another thread to release a lock."""
     if not FUTEX or call[:1] != [FUTEX]:
         return False
@@ -313,7 +313,7 @@ class Threads:
 
     def is_alone(self) -> bool:
         """Whether there is no other thread except bystanders."""
-        return threading.active_count() == 1 or not self._threads()
+        return threading.active_count() == 1 or not self.others()
 
     def are_at_work(self) -> bool:
         """Whether a thread runs a job for the loop, like anyio's threads."""
@@ -349,11 +349,11 @@ class Threads:
 
     def are_several(self) -> bool:
         """Whether there is more than one."""
-        return threading.active_count() > 2 and len(self._threads()) > 1
+        return threading.active_count() > 2 and len(self.others()) > 1
 
     def are_on_processors(self) -> bool:
         """Whether one runs now or is about to, as far as the system shows it."""
-        return any(system_call(thread) == ["running"] for thread in self._threads())
+        return any(system_call(thread) == ["running"] for thread in self.others())
 
     def note_before(self) -> None:
         """Record the threads' states before the loop listens."""
@@ -405,11 +405,12 @@ class Threads:
     def _states(self) -> dict[int, _State]:
         return {
             thread.native_id: state
-            for thread in self._threads()
+            for thread in self.others()
             if thread.native_id is not None and (state := _state_of(thread)) is not None
         }
 
-    def _threads(self) -> list[threading.Thread]:
+    def others(self) -> list[threading.Thread]:
+        """The threads."""
         return [thread for thread, _ in self._others()]
 
     def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
@@ -458,13 +459,13 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     if not can_only_wait(frames.get(thread.ident or 0)):
         return False
     call = system_call(thread)
-    return not call or not FUTEX or _is_futex(call)
+    return not call or not FUTEX or is_futex(call)
 
 
 def _only_waits(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a thread is idle, or waits for a lock in code that is not Python's."""
     call = system_call(thread)
-    if _is_futex(call):
+    if is_futex(call):
         return True
     return (not call or not FUTEX) and can_only_wait(frames.get(thread.ident or 0))
 

@@ -16,6 +16,8 @@
     Schedules in a printable form.
 ``executors``
     Executors, whose threads take turns with the loop.
+``turns``
+    The turn that the loop and the thread of a job hand to each other.
 ``remote_jobs``
     Jobs of executors outside of this process.
 ``anyio_in_runs``

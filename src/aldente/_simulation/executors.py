@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -16,24 +17,18 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from aldente import _asyncio_compat, _python_compat
-from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import OptionKind, Picks
 from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.network.names import LIFE, host_in
+from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.remote_jobs import RemoteJob, name_of
+from aldente._simulation.turns import Turn
 from aldente._source import caller, place_of, users_frame
-from aldente._stacks import frames_of_threads, variables_of
 from aldente._system import monotonic, sleep
 from aldente.errors import HostCrashed
 
-# How long a thread that has the turn runs before the loop looks at it, in real seconds, and after
-# how many looks in a row the loop takes it to wait: few when the system reports that it waits for
-# another thread without a time-out; more when it may only be waiting for the GIL; many when it has
-# not even begun, as there should be a worker for it.
-_LOOK = 0.001
 # How long it pauses between two looks at threads that wait, in real seconds.
 _PAUSE = 0.0002
-_FEW, _MORE, _MANY = 3, 20, 1_000
 
 
 class Job:
@@ -53,6 +48,7 @@ class Job:
         awaited: the loop's future for it.
         place: the user's line that has submitted it; None if there is none.
         context: that of the code that has submitted it.
+        turn: that of its thread.
         has_turn: whether its thread runs while the loop waits.
     """
 
@@ -74,12 +70,11 @@ class Job:
         self._workers = workers
         self._function = function
         self._args = args
-        self._thread: threading.Thread | None = None
-        # The turn is handed over by these semaphores, one for each direction.
-        self._to_thread = threading.Semaphore(0)
-        self._to_loop = threading.Semaphore(0)
+        self.turn = Turn()
         # For how many seconds of loop time it sleeps now; 0 when it does not.
         self._sleeps_for = 0.0
+        # What it calls in with the turn that it gives back; None if it does not.
+        self._handle: OutsideHandle | None = None
         self.has_turn = False
         self._is_done = False
         self._is_abandoned = False
@@ -96,7 +91,7 @@ class Job:
             self._workers.end(self)
         elif self.kind is OptionKind.GO_ON_WITH_JOB:
             self.has_turn = True
-            self._to_thread.release()
+            self.turn.give()
             self.wait()
         elif self.future.set_running_or_notify_cancel():
             self.kind = OptionKind.GO_ON_WITH_JOB
@@ -109,14 +104,26 @@ class Job:
 
     def wait(self) -> None:
         """Wait in real time until the thread gives the turn back, or waits for others itself."""
-        looks = 0
-        while not self._to_loop.acquire(timeout=_LOOK):
-            needed = self._looks_needed()
-            looks = looks + 1 if needed else 0
-            if (needed and looks >= needed) or self._workers.is_over():
-                self._workers.note_waiting(self)
-                return
+        if self.comes_back():
+            self.take_turn()
+        else:
+            self._workers.note_waiting(self)
+
+    def comes_back(self) -> bool:
+        """Wait in real time until the thread rests; return whether it has given the turn back.
+
+        Else it waits for others, and none of those that have waited is on its way.
+        """
+        workers = self._workers
+        return self.turn.comes_back(workers.is_over, functools.partial(workers.may_wake, self))
+
+    def take_turn(self) -> None:
+        """Note what the thread has done that has given the turn back."""
         self.has_turn = False
+        # Not by the thread, which may come there while the loop does something else.
+        handle, self._handle = self._handle, None
+        if handle is not None and self._crash is None:
+            self._workers.loop.queue_outside(handle)
         if self._is_done:
             self.kind = OptionKind.END_JOB
             self._workers.note_end(self)
@@ -126,48 +133,10 @@ class Job:
         else:
             self._workers.note_call_in(self)
 
-    def has_woken(self) -> bool:
-        """Whether its thread, which waited for other threads, has stopped waiting.
-
-        Where only a look at the thread shows it, this takes a moment, and the thread may go on.
-        """
-        thread = self._thread
-        # Look first, as it may give the turn back and begin its next job in between.
-        is_known = thread is not None and bool(waits_for_a_lock(thread))
-        if self._to_loop.acquire(blocking=not is_known, timeout=None if is_known else _LOOK):
-            self._to_loop.release()
-            return True
-        return not is_known and not self._looks_needed()
-
-    def _looks_needed(self) -> int:
-        """After how many such looks the loop takes its thread to wait; 0 if it seems to run."""
-        thread = self._thread
-        if thread is None:
-            return _MANY
-        is_known = waits_for_a_lock(thread)
-        if is_known:
-            return _FEW
-        frame = frames_of_threads().get(thread.ident or 0)
-        if (
-            frame is None
-            or frame.f_code.co_name != "wait"
-            or not frame.f_code.co_filename.endswith("threading.py")
-        ):
-            return 0
-        if variables_of(frame).get("timeout") is None and is_known is not None:
-            # Another thread has woken it, and it is about to go on.
-            return 0
-        return _MORE
-
     @property
     def error(self) -> BaseException | None:
         """What the function has raised; None if it has not."""
         return self._error
-
-    @property
-    def may_wake_by_itself(self) -> bool:
-        """Whether what it waits for may have a time-out."""
-        return self._thread is None or not waits_for_a_lock(self._thread)
 
     def complete(self) -> None:
         """Tell its end to those who wait for it."""
@@ -181,9 +150,10 @@ class Job:
     def abandon(self) -> None:
         """Let its thread run on without the loop, which is closed."""
         self._is_abandoned = True
-        self._to_thread.release()
-        if self._thread is not None and not self._is_done:
-            _python_compat.give_up_thread(self.executor, self._thread)
+        self.turn.give()
+        thread = self.turn.thread
+        if thread is not None and not self._is_done:
+            _python_compat.give_up_thread(self.executor, thread)
 
     def crash(self, host: str) -> bool:
         """End it, as its host has crashed; return whether it is over.
@@ -200,14 +170,14 @@ class Job:
         if self._workers.waits_for_others(self):
             return False
         self.has_turn = True
-        self._to_thread.release()
+        self.turn.give()
         self.wait()
         return self._is_done
 
     # On the thread of the job.
 
     def _work(self) -> None:
-        self._thread = threading.current_thread()
+        self.turn.thread = threading.current_thread()
         self._workers.begin_thread(self)
         # What it starts, and its sockets, are on the host of the code that has submitted it.
         before = LIFE.set(self.context.get(LIFE))
@@ -219,15 +189,20 @@ class Job:
             LIFE.reset(before)
             self._workers.end_thread()
             self._is_done = True
-            self._to_loop.release()
+            self.turn.give_back()
 
-    def call_in(self) -> None:
-        """Give the turn back and wait for the next one: the job has called in on the loop."""
+    def call_in(self, handle: OutsideHandle | None = None) -> None:
+        """Give the turn back and wait for the next one: the job has called in on the loop.
+
+        Args:
+            handle: that of the callback; None if it calls in for something else.
+        """
         if self._is_abandoned or not self.has_turn:
             return
         if self._crash is None:
-            self._to_loop.release()
-            self._to_thread.acquire()
+            self._handle = handle
+            self.turn.give_back()
+            self.turn.wait()
         if self._crash is not None:
             raise self._crash
 
@@ -290,14 +265,16 @@ class ExecutorJobs:
 
     Args:
         loop: the loop.
+        are_others_going: returns whether threads that the program has started itself run now.
 
     Attributes:
         loop: as the argument.
         jobs: the jobs that are not done, in the order of submission.
     """
 
-    def __init__(self, loop: LimitedLoop) -> None:
+    def __init__(self, loop: LimitedLoop, are_others_going: Callable[[], bool]) -> None:
         self.loop = loop
+        self._are_others_going = are_others_going
         self.jobs: list[AnyJob] = []
         self._queue: list[Job] = []
         self._remote: list[RemoteJob] = []
@@ -361,16 +338,47 @@ class ExecutorJobs:
         looks = 0
         while looks < _PATIENCE or (
             self.loop.has_nothing_but_threads
-            and any(job.may_wake_by_itself for job in self._waiting)
+            and any(job.turn.may_wake_by_itself() for job in self._waiting)
         ):
             looks += 1
-            if self._look_at_waiting():
+            if self.look_at_waiting():
                 return True
             if self.is_over():
                 return False
             # Let the threads run, and the processor rest.
             sleep(_PAUSE)
         return False
+
+    def need_loop(self) -> bool:
+        """Whether the loop must wait for no others: a job goes on, or the real time is over."""
+        return self.is_over() or any(job.turn.is_given_back() for job in self._waiting)
+
+    def look_at_waiting(self) -> bool:
+        """Let woken threads go on; return whether there were any but those that poll something.
+
+        They go on in the order of their jobs once all rest: meanwhile one may wake another, sooner
+        or later.
+        """
+        came: list[Job] = []
+        polling: list[Job] = []
+        have_moved = False
+        while woken := [
+            job for job in self._waiting if job not in polling and job.turn.has_woken()
+        ]:
+            for job in woken:
+                if job.comes_back():
+                    self._waiting.remove(job)
+                    came.append(job)
+                elif self.is_over() or job.turn.may_wake_by_itself():
+                    # Else there might be no end of it.
+                    polling.append(job)
+                else:
+                    have_moved = True
+        if not self._waiting:
+            self.loop.remove_hook(self._before_step)
+        for job in sorted(came, key=self.jobs.index):
+            job.take_turn()
+        return have_moved or bool(came)
 
     def when_idle(self, executor: concurrent.futures.Executor) -> asyncio.Future[None]:
         """A future that is done when an executor has done all its jobs."""
@@ -398,11 +406,6 @@ class ExecutorJobs:
 
     # Called by jobs.
 
-    @property
-    def are_waiting(self) -> bool:
-        """Whether threads wait in the middle of a job."""
-        return bool(self._waiting)
-
     def waits_for_others(self, job: Job) -> bool:
         """Whether the thread of a job waits for something, maybe for the loop."""
         return job in self._waiting
@@ -410,6 +413,20 @@ class ExecutorJobs:
     def is_over(self) -> bool:
         """Whether the real time of the run is over."""
         return self.loop.is_real_time_over()
+
+    def may_wake(self, job: Job, looks: int) -> bool:
+        """Whether threads run now that may wake that of a job, which waits for others.
+
+        They are those that have waited in the middle of jobs, and for a while the program's own.
+
+        Args:
+            job: the job.
+            looks: how many looks have found it so.
+        """
+        others = (each for each in self._waiting if each is not job)
+        return any(each.turn.is_going() for each in others) or (
+            looks < _PATIENCE and self._are_others_going()
+        )
 
     def begin_thread(self, job: Job) -> None:
         """Note that the current thread does a job from now on."""
@@ -471,17 +488,7 @@ class ExecutorJobs:
                 self._offer(job)
 
     def _before_step(self, callback: Any, args: tuple[Any, ...]) -> None:
-        self._look_at_waiting()
-
-    def _look_at_waiting(self) -> bool:
-        """Let woken threads go on; return whether there were any."""
-        woken = [job for job in self._waiting if job.has_woken()]
-        for job in woken:
-            self._waiting.remove(job)
-            job.wait()
-        if not self._waiting:
-            self.loop.remove_hook(self._before_step)
-        return bool(woken)
+        self.look_at_waiting()
 
     def _notify_idle(self) -> None:
         busy = [job.executor for job in self.jobs]

@@ -23,6 +23,7 @@ from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.ready import OutsideHandle
+from aldente._simulation.turns import is_going
 from aldente._system import monotonic, sleep
 
 # How often the loop looks at threads until it no longer waits for them: at those that show no
@@ -116,6 +117,10 @@ class ForeignThreads:
         own = vars(self._own).setdefault("thread", object())
         self._inbox.append(_CallFromThread(handle, steps, threading.current_thread(), own))
         self._heard.set()
+
+    def are_going(self) -> bool:
+        """Whether threads that the program has started run now, as far as the system shows it."""
+        return any(map(is_going, self._look_at().others()))
 
     def is_due(self, steps: int) -> bool:
         """Whether a callback has waited for so many steps that it must run now."""

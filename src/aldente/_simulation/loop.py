@@ -133,7 +133,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         # Used where asyncio keeps no record of tasks that are done.
         self.tasks_made = _asyncio_compat.TaskRecord()
         self._foreign = ForeignThreads(self)
-        self._workers = ExecutorJobs(self)
+        self._workers = ExecutorJobs(self, self._foreign.are_going)
 
     # Tasks and futures, and their names.
 
@@ -419,8 +419,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         handle = OutsideHandle(callback, args, self, context)
         job = self._workers.job_of_this_thread()
         if job is not None and job.has_turn:
-            self.queue_outside(handle)
-            job.call_in()
+            job.call_in(handle)
         else:
             self._foreign.call_in(handle, self.steps)
         return handle
@@ -478,8 +477,10 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             return
         foreign = self._foreign
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
-        if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
+        if not is_alone and foreign.wait(self.has_nothing_but_threads, self._workers.need_loop):
             foreign.let_one_in()
+        elif self._workers.jobs and self._workers.look_at_waiting():
+            return  # as a thread that it waited for has had a job go on
         elif self._guests and self.is_awaited_to_settle:
             self.notify_settled()
         elif self.error is None:

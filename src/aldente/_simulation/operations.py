@@ -101,7 +101,7 @@ class Ended(NamedTuple):
     ended: int
 
 
-class Turn:
+class OperationTurn:
     """An operation of a serial run that waits for its turn.
 
     Args:
@@ -164,7 +164,7 @@ class Operations:
         task = self._current_task()
         if task is not None:
             self._origins[task] = ()
-        self._waiting: list[Turn] = []
+        self._waiting: list[OperationTurn] = []
         self._undo: list[Callable[[], None]] = []
         loop.task_listeners.append(self._note_task)
         self._watch_clock(loop)
@@ -286,7 +286,7 @@ class Operations:
             self._begin()
             return
         who = f"{call.name} of {call.task} ({call.place}), number {self.begun}"
-        turn = Turn(self, who, self._loop.create_future())
+        turn = OperationTurn(self, who, self._loop.create_future())
         self._waiting.append(turn)
         if not self.running:
             self._loop.add_intruder(turn.go)
@@ -300,7 +300,7 @@ class Operations:
                 self._leave([])
             raise
 
-    def let_in(self, turn: Turn) -> None:
+    def let_in(self, turn: OperationTurn) -> None:
         """Let an operation begin, and the others wait on.
 
         Args:

@@ -87,19 +87,26 @@ def test_it():
     result.stdout.fnmatch_lines(["* 1 passed, 2 rerun in *"])
 
 
-@pytest.mark.parametrize("file", ["test_it.py/findings.json", "folder"])
+@pytest.mark.parametrize(
+    ("option", "file"),
+    [
+        ("--aldente-findings", "test_it.py/findings.json"),
+        ("--aldente-findings", "folder"),
+        ("--aldente-baseline", "test_it.py/baseline.json"),
+    ],
+)
 def test_a_file_that_cannot_be_written(
-    run_project: RunProject, pytester: pytest.Pytester, file: str
+    run_project: RunProject, pytester: pytest.Pytester, option: str, file: str
 ) -> None:
-    """When the file for findings can't be written the run ends before its first test, with why."""
+    """When a file of an option can't be written the run ends before its first test, with why."""
     (pytester.path / "folder").mkdir()
     result = run_project(
-        f"--aldente-findings={file}",
+        f"{option}={file}",
         test_it="import pathlib\n\ndef test_it():\n    pathlib.Path('ran').touch()\n",
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     path: Path = pytester.path / file
-    result.stderr.fnmatch_lines([f"ERROR: --aldente-findings: {path} can't be written: *"])
+    result.stderr.fnmatch_lines([f"ERROR: {option}: {path} can't be written: *"])
     assert not (pytester.path / "ran").exists()
 
 

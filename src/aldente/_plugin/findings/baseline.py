@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aldente import _stored_json
+from aldente._plugin import output_files
 from aldente._records import Finding, Level, SourcePlace
 from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
@@ -54,7 +55,10 @@ class Baseline:
         path = config.invocation_params.dir / file if file is not None else None
         if file is not None and "\0" in file:
             raise pytest.UsageError(f"--aldente-baseline: {file!r} is no path of a file.")
-        return cls(path, config.rootpath)
+        found = cls(path, config.rootpath)
+        if path is not None and found.is_new and not hasattr(config, "workerinput"):
+            output_files.reject_unwritable("--aldente-baseline", path)
+        return found
 
     def begin(self, test: str) -> None:
         """Begin a test; if it is a rerun, what it used up before is known again."""
