@@ -32,8 +32,8 @@ that inspects what a test has left behind. The other modules are parts of such d
     Which mock an awaited expression comes from, for ``plain_mock``.
 
 How a pitfall becomes a finding: before the first loop runs, `LoopWatch` in
-``aldente._plugin.run.loop_watch`` calls the ``install`` of each rule that is on in any test. Later it
-calls what the rule has put into the lists of `Observation`, and the watchdog calls the rule's
+``aldente._plugin.run.loop_watch`` calls the ``install`` of each rule that is on in any test. Later
+it calls what the rule has put into the lists of `Observation`, and the watchdog calls the rule's
 watchers. The rule calls ``observation.report``, which is `Collector.report` in
 ``aldente._plugin.findings``: it drops the finding if the running code is in a ``with`` block that
 allows it. When a phase of the test ends, ``findings.phase`` takes its findings without those that
