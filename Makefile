@@ -107,6 +107,7 @@ endif
 NEWEST := $(lastword $(VERSIONS))
 OLDEST := $(firstword $(VERSIONS))
 MIDDLE := $(filter-out $(NEWEST) $(OLDEST),$(VERSIONS))
+OLDER := $(filter-out $(NEWEST),$(VERSIONS))
 endif
 
 # The interpreter of a version, and the one inside its environment.
@@ -147,7 +148,7 @@ environments:
 # Two at a time. What each prints is shown when it has ended.
 .PHONY: older-tests
 older-tests: environments
-	@$(MAKE) $(call SIDE_BY_SIDE_OF,2) --output-sync $(patsubst %,test-%,$(filter-out $(NEWEST),$(VERSIONS)))
+	$(if $(OLDER),@$(MAKE) $(call SIDE_BY_SIDE_OF,2) --output-sync $(OLDER:%=test-%))
 
 ##   make test-3.12     run on one Python what "make test" runs on it
 .PHONY: $(VERSIONS:%=test-%)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from aldente._records import LEVELS, Level, LoopScope
 from aldente._rules import RULES
@@ -140,53 +140,13 @@ class Settings(NamedTuple):
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
-        differing = []
-        if self.mode != "auto":
-            differing.append(f"mode={self.mode}")
-        if self.debug:
-            differing.append("debug=True")
-        if self.default_fixture_loop_scope is not None:
-            differing.append(
-                f"asyncio_default_fixture_loop_scope={self.default_fixture_loop_scope.value}"
-            )
-        if self.default_test_loop_scope is not None:
-            differing.append(
-                f"asyncio_default_test_loop_scope={self.default_test_loop_scope.value}"
-            )
         default = Settings()
-        if self.full_trace:
-            differing.append("full_trace=True")
-        if self.slow_step != default.slow_step:
-            differing.append(f"slow_step={self.slow_step:g} s")
-        for number, what in (
-            (len(self.blocking_functions), "blocking call"),
-            (len(self.known_tasks), "known task"),
-        ):
-            if number:
-                differing.append(f"{number} {what}{'s' if number > 1 else ''}")
-        if self.blocking_groups:
-            differing.append(f"blocking_groups={' '.join(self.blocking_groups)}")
-        if self.clock != "real":
-            differing.append(f"clock={self.clock}")
-        if self.wall is not None:
-            differing.append(f"wall={_wall_in_words(self.wall)}")
-        if self.max_virtual_time != default.max_virtual_time:
-            differing.append(f"max_virtual_time={self.max_virtual_time:g} s")
-        if self.forced_runs or self.runs != default.runs:
-            differing.append(f"runs={self.forced_runs or self.runs:,}")
-        if self.forced_seed is not None:
-            differing.append(f"seed={self.forced_seed}")
-        if self.replay is not None:
-            differing.append("replaying one schedule")
-        if self.explore is not None:
-            differing.append(f"exploring all tests{self._limits_of_exploring()}")
-        if self.shard.of > 1:
-            differing.append(f"shard={self.shard}")
-        if self.workers > 1:
-            differing.append(f"workers={self.workers}")
-        if self.timeout is not None:
-            differing.append(f"timeout={self.timeout:g} s")
-        return differing + self._levels_in_words()
+        differing = [
+            words(self)
+            for name, words in _HEADER.items()
+            if getattr(self, name) != getattr(default, name)
+        ]
+        return [*filter(None, differing), *self._levels_in_words()]
 
     def _levels_in_words(self) -> list[str]:
         """The levels that differ from the defaults; ``strict`` for most rules that only warn."""
@@ -198,16 +158,51 @@ class Settings(NamedTuple):
         levels = [f"{rule}={level}" for rule, level in self.levels.items() if level != usual[rule]]
         return [*(["strict"] if raised else []), *levels]
 
-    def _limits_of_exploring(self) -> str:
-        """What differs from the defaults in how all tests are explored, in words."""
-        limits = []
-        if self.explore:
-            limits.append(f"{self.explore:,} runs")
-        if self.explore_test_seconds != Settings().explore_test_seconds:
-            limits.append(f"{self.explore_test_seconds:g} s each")
-        if self.explore_seconds is not None:
-            limits.append(f"{self.explore_seconds:g} s in all")
-        return f" ({', '.join(limits)})" if limits else ""
+
+def _limits_of_exploring(given: Settings) -> str:
+    """What differs from the defaults in how all tests are explored, in words."""
+    limits = []
+    if given.explore:
+        limits.append(f"{given.explore:,} runs")
+    if given.explore_test_seconds != Settings().explore_test_seconds:
+        limits.append(f"{given.explore_test_seconds:g} s each")
+    if given.explore_seconds is not None:
+        limits.append(f"{given.explore_seconds:g} s in all")
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+def _counted(things: Sequence[str], what: str) -> str:
+    return f"{len(things)} {what}{'s' * (len(things) > 1)}"
+
+
+# What the header says of each setting that differs from its default, in this order; the levels of
+# rules follow. The functions get the settings, where the one in question is not None.
+_HEADER: dict[str, Callable[[Any], str]] = {
+    "mode": lambda given: f"mode={given.mode}",
+    "debug": lambda given: f"debug={given.debug}",
+    "default_fixture_loop_scope": lambda given: (
+        f"asyncio_default_fixture_loop_scope={given.default_fixture_loop_scope.value}"
+    ),
+    "default_test_loop_scope": lambda given: (
+        f"asyncio_default_test_loop_scope={given.default_test_loop_scope.value}"
+    ),
+    "full_trace": lambda given: f"full_trace={given.full_trace}",
+    "slow_step": lambda given: f"slow_step={given.slow_step:g} s",
+    "blocking_functions": lambda given: _counted(given.blocking_functions, "blocking call"),
+    "known_tasks": lambda given: _counted(given.known_tasks, "known task"),
+    "blocking_groups": lambda given: f"blocking_groups={' '.join(given.blocking_groups)}",
+    "clock": lambda given: f"clock={given.clock}",
+    "wall": lambda given: f"wall={_wall_in_words(given.wall)}",
+    "max_virtual_time": lambda given: f"max_virtual_time={given.max_virtual_time:g} s",
+    "runs": lambda given: f"runs={given.runs:,}" if given.forced_runs is None else "",
+    "forced_runs": lambda given: f"runs={given.forced_runs:,}",
+    "forced_seed": lambda given: f"seed={given.forced_seed}",
+    "replay": lambda given: "replaying one schedule",
+    "explore": lambda given: f"exploring all tests{_limits_of_exploring(given)}",
+    "shard": lambda given: f"shard={given.shard}",
+    "workers": lambda given: f"workers={given.workers}",
+    "timeout": lambda given: f"timeout={given.timeout:g} s",
+}
 
 
 def parse_mode(value: object) -> Mode:

@@ -30,7 +30,7 @@ from tests.outside_input.parsers import SCHEDULES, Parser
 
 # Settings.
 
-# A valid value of each option, from which wrong ones are made.
+# A valid value of each option that has one, except files; wrong values are made from it.
 _VALUES = {
     "asyncio_mode": "strict",
     "asyncio_default_fixture_loop_scope": "module",
@@ -53,6 +53,7 @@ _VALUES = {
     "asyncio_debug": "true",
     "--aldente-rule": "slow-step=off",
     "--aldente-explain": "slow-step",
+    "--aldente-runs": "1_000",
     "--aldente-seed": "7",
     "--aldente-replay": tokens.encode(SCHEDULES[2]),
     "--aldente-shard": "3/10",
@@ -60,15 +61,22 @@ _VALUES = {
 }
 
 
-def _value_of(option: option_table.OptionRow) -> str:
-    given = _VALUES.get(option.key or "", _VALUES.get(option.flag or ""))
-    return "file.json" if given is None else given
+def value_of(option: option_table.OptionRow) -> str:
+    """A valid value of an option, as the user writes it."""
+    for name in (option.key, option.flag):
+        if name in _VALUES:
+            return _VALUES[name]
+    has_no_value = option.key is None and option.metavar is None
+    assert has_no_value or option.metavar == "FILE", (
+        f"_VALUES has no value of {option.key or option.flag}"
+    )
+    return "file.json"
 
 
 def _make_text(option: option_table.OptionRow, random: Random) -> str:
     if random.random() < 0.3:
         return inputs.odd_text(random)
-    return inputs.changed_text(_value_of(option), random)
+    return inputs.changed_text(value_of(option), random)
 
 
 # An option, the name under which it is given, and its value.

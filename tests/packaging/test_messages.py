@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import aldente.errors
-from aldente._plugin.option_table import OPTIONS
 from aldente._settings import DEFAULT_LEVELS
 
 ROOT = Path(__file__).parents[2]
@@ -99,13 +98,6 @@ def test_errors_are_in_the_index() -> None:
     expected = set(aldente.errors.__all__) - {"AldenteError", "InvalidSetting"}
     assert names == expected
     assert "`InvalidSetting`" in PAGE
-
-
-def test_options_are_in_the_index() -> None:
-    """Each option of the command line, and each key of the configuration file, has a row."""
-    first = {name for row in ROWS for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
-    names = {name for option in OPTIONS for name in (option.flag, option.key) if name is not None}
-    assert names - first == set()
 
 
 def test_refusals_are_in_the_index(refusals: list[str]) -> None:

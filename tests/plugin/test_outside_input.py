@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aldente._plugin.option_table import OPTIONS
+from aldente._plugin.option_table import OPTIONS, OptionRow
 from tests.outside_input.parsers import outcomes
-from tests.outside_input.plugin_parsers import PARSED, parsers
+from tests.outside_input.plugin_parsers import PARSED, parsers, value_of
 from tests.plugin.conftest import RunProject
 
 # How many inputs each gets.
@@ -38,6 +38,14 @@ def test_all_are_tried(tmp_path: Path) -> None:
     with parsers(tmp_path) as table:
         assert [each.name for each in table] == list(_COUNTS)
     assert set(PARSED) == {option for option in OPTIONS if option.setting is not None}
+
+
+@pytest.mark.parametrize("option", PARSED, ids=lambda option: option.setting)
+def test_values_are_valid(option: OptionRow) -> None:
+    """What malformed values are made from is valid itself, so that they are malformed in one place."""
+    is_list = option.kind in ("linelist", "args")
+    value: object = [value_of(option)] if is_list else value_of(option)
+    option.parse(option.key or option.flag or "", value)
 
 
 @pytest.mark.parametrize(

@@ -485,7 +485,6 @@ import os, random, signal, sys, time
 from pathlib import Path
 from aldente._command_line.commands import main
 from aldente._explore import soak
-from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
 
 soak._SAVE_EVERY = 0.0

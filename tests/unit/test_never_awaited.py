@@ -166,11 +166,11 @@ def test_the_collector_comes_while_a_coroutine_is_made() -> None:
     """CPython 3.11 has no origin in it yet, but what was in its memory before, such as bytes."""
     code = """
 import gc
-from aldente._rules.never_awaited import Watch
+from aldente._rules.never_awaited import CoroutineWatch
 
 async def work(): pass
 
-watch = Watch(print)
+watch = CoroutineWatch(print)
 with watch.installed():
     watch.begin("one")
     gc.set_threshold(2, 2, 2)

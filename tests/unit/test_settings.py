@@ -87,6 +87,22 @@ def test_differences(changed: Settings, words: list[str]) -> None:
     assert changed.differences() == words
 
 
+# Settings without words of their own in the header, each with the reason.
+_WITHOUT_WORDS = {
+    "levels",  # each rule has words
+    "set_rules",  # the levels of these rules have words
+    "explore_test_seconds",  # words of the setting explore
+    "explore_seconds",  # the same
+    "patience",  # only a mark sets it
+    "page",  # the end of the run names the file
+}
+
+
+def test_all_settings_have_words() -> None:
+    """No setting is left out of the header by oversight."""
+    assert set(Settings._fields) - set(_settings._HEADER) == _WITHOUT_WORDS
+
+
 def test_misspelt_keys() -> None:
     """Unknown aldente_ keys and near misses of asyncio_ keys are found, others are not."""
     known = ["asyncio_mode", "asyncio_debug"]

@@ -41,6 +41,13 @@
 ``pytest_compat``, ``runtime_compat``
     The only modules that touch private names of pytest: in general; and while tests run, of its
     output and of what is set up.
+
+How an async test runs: if the suite has one, `collection.prepare` registers ``run.tests``, and
+`collection.note_marks` starts the rules. When pytest calls the test, ``run.tests`` replaces its
+function by a synchronous one, which gets a `LoopRunner` from `LoopRegistry` in ``run.loops``;
+``loop_scopes`` tells to which node the loop belongs. `LoopRunner.run` runs the coroutine, and
+``run.outcomes`` raises its exceptions again for the user. A finalizer of the node closes the loop.
+``explore.test`` does all this for an explored test.
 """
 
 from __future__ import annotations

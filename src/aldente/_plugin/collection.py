@@ -69,7 +69,7 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         again.explore_if_alone(tests)
     _watch_what_marks_raise(tests, state_of(config))
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
-        from aldente._plugin.run.rules import watch_of
+        from aldente._plugin.run.loop_watch import watch_of
 
         _register_virtual_time(config)
         # Now, as a wrong setting ends the run, and all rules to watch are known.

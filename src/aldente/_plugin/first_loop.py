@@ -43,7 +43,7 @@ _waiting: list[_FirstLoop] = []
 
 
 def _watch(config: pytest.Config, *, opens_files: bool) -> None:
-    from aldente._plugin.run.rules import watch_of
+    from aldente._plugin.run.loop_watch import watch_of
 
     watch_of(config, opens_files=opens_files)
 

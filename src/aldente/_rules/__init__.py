@@ -31,6 +31,18 @@ that inspects what a test has left behind. The other modules are parts of such d
 ``mock_uses``
     Which mock an awaited expression comes from, for ``plain_mock``.
 
+How a pitfall becomes a finding: before the first loop runs, `LoopWatch` in
+``aldente._plugin.run.loop_watch`` calls the ``install`` of each rule that is on in any test. Later
+it calls what the rule has put into the lists of `Observation`, and the watchdog calls the rule's
+watchers. The rule calls ``observation.report``, which is `Collector.report` in
+``aldente._plugin.findings``: it drops the finding if the running code is in a ``with`` block that
+allows it. When a phase of the test ends, ``findings.phase`` takes its findings without those that
+marks allow, and fails the test, or leaves them to ``findings.summary``.
+
+Each run of an explored test has a loop of its own, for which only ``at_tasks_left`` and
+``at_loop_end`` are called; the watchdog does not look at it. A program that `aldente.search` runs
+has only the rules that ``aldente._explore.rules_in_runs`` names, without ``install``.
+
 `RULES` below is the table of all rules. Default levels, options, marks, ``--aldente-rules`` and
 what is installed derive from it. It imports no rule: each start of pytest reads the table.
 """

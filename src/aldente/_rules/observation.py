@@ -312,7 +312,8 @@ class Observation:
         at_leftovers: what is called with a run before its remaining tasks are cancelled.
         at_tasks_left: what is called with tasks that are left pending, and whether only those of
             the user's own code count.
-        at_loop_end: what is called with a loop that has ended, after the former.
+        at_loop_end: what is called with a loop that has ended, after the former. These two are also
+            called for the loop of each run of an explored test, for which no other is.
         at_drained: what is called with a run when no task is left to close anything.
         at_test_end: what is called with a loop that outlives a test, and with the test.
         at_closed_loop: what is called when a test or fixture has closed its loop.

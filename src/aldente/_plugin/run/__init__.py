@@ -6,7 +6,7 @@
     Turn an async test or fixture into a function that pytest can call; the hooks for tests.
 ``virtual``
     The virtual-time loops of tests, and their clocks; which tests can't have them.
-``rules``
+``loop_watch``
     Connects the rules about event loops to the loops that run tests and fixtures, and to what tests
     leave on these.
 ``stuck_runs``

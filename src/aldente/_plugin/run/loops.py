@@ -22,8 +22,8 @@ from aldente._plugin.loop_scopes import LoopHome, home_of_test, home_without_fix
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_asyncio import loop_fixtures
+from aldente._plugin.run.loop_watch import watch_of
 from aldente._plugin.run.other_loops import LoopOwners, note_other_loop
-from aldente._plugin.run.rules import watch_of
 from aldente._records import LoopScope
 from aldente._runner.context import IsolatedContext
 from aldente._runner.generator_task import GeneratorHost

@@ -21,7 +21,7 @@ from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_async_fixtures, wide_homes
 from aldente._plugin.marks import MARK
 from aldente._plugin.pytest_asyncio import loop_fixtures
-from aldente._plugin.run.rules import LoopWatch
+from aldente._plugin.run.loop_watch import LoopWatch
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import collected_tests, reason_against_wall, time_of
 from aldente._records import LoopScope, SourcePlace, TestTime

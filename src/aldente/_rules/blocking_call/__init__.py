@@ -1,7 +1,12 @@
 """The rule ``blocking-call``: a call that stops the event loop while it waits.
 
-``detect`` sees calls: by Python's audit events, and by replacing functions that have none and those
-that the user names. ``caller`` finds the code that made a call, and ``report`` words the finding.
+``detect``
+    Sees calls: by Python's audit events, and by replacing functions that have none and those that
+    the user names.
+``caller``
+    Finds the code that made a call.
+``report``
+    Words the finding.
 """
 
 from __future__ import annotations
