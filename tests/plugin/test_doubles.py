@@ -319,7 +319,7 @@ def test_virtual_time_and_deadlocks(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "*DeadlockError: Deadlock: *",
-            "*'test_held' (test_held) waits for a double: 2 calls at the gate of price; 1 has come.",
+            "*'test_held' (test_held) waits for a double: 2 calls at the gate of price; 1 has arrived.",
             "*'Task-*' (total) waits for a double: price('a'), which a gate of the test holds.",
             "*'test_never' (test_never) waits for a double: an answer that the test set to never come.",
         ]

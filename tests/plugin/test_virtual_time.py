@@ -1079,6 +1079,26 @@ def test_what_is_left_is_ended(run_project: RunProject) -> None:
     assert result.duration < 20
 
 
+def test_a_pool_from_before_the_test(run_project: RunProject) -> None:
+    """A thread that waits for work when the test begins takes real time once it has a job."""
+    run_project(
+        test_it="""
+        import asyncio
+        import concurrent.futures
+        import time
+        import aldente
+
+        POOL = concurrent.futures.ThreadPoolExecutor(1)
+        POOL.submit(int).result()
+
+        @aldente.virtual_time
+        async def test_it():
+            async with asyncio.timeout(5):
+                await asyncio.wrap_future(POOL.submit(time.sleep, 0.3))
+        """,
+    ).assert_outcomes(passed=1)
+
+
 def test_what_is_left_and_spins(run_project: RunProject) -> None:
     """What does not end by loop time, as none passes or too much does, ends by real time."""
     result = run_project(

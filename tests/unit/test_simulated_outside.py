@@ -8,6 +8,7 @@ import contextvars
 import functools
 import inspect
 import os
+import queue
 import signal
 import socket
 import sys
@@ -310,6 +311,61 @@ def test_a_thread_with_the_identifier_of_an_older_one_is_waited_for(
         return when
 
     assert run(main).result == 100_000
+
+
+@pytest.mark.parametrize("kind", ["pool", "pool in a job", "queue"])
+def test_a_thread_that_waited_for_work_before_the_run(kind: str) -> None:
+    """What it does for the program is a part of it, in every run: no time passes meanwhile."""
+    works: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+
+    def work_off() -> None:
+        while (work := works.get()) is not None:
+            work()
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def work() -> None:
+            time.sleep(0.15)
+            loop.call_soon_threadsafe(future.set_result, None)
+
+        async with asyncio.timeout(5):
+            if kind == "pool":
+                await asyncio.wrap_future(pool.submit(time.sleep, 0.15))
+            elif kind == "queue":
+                works.put(work)
+                await future
+            else:
+                await asyncio.to_thread(lambda: pool.submit(time.sleep, 0.15).result())
+        return loop.time()
+
+    thread = threading.Thread(target=work_off)
+    thread.start()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        results = [run(main).result for _ in range(3)]
+        works.put(None)
+    thread.join()
+    assert results == [100_000] * 3
+
+
+def test_a_thread_that_works_for_others_before_the_run() -> None:
+    """The run does not wait for it: a deadlock is one while it goes on."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(0.001):
+            pass
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        ended = simulate(asyncio.Event().wait, Fifo(), RunSettings())
+    finally:
+        is_over.set()
+        thread.join()
+    assert isinstance(ended.error, aldente.DeadlockError)
 
 
 # The world outside.

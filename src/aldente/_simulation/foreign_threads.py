@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
-from aldente._runner.bystanders import Bystanders
+from aldente._runner.bystanders import Bystanders, busy_threads
 from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop
@@ -69,6 +69,10 @@ def _others(count: int) -> str:
     return "another one that was" if count == 1 else f"{count} others that were"
 
 
+# Threads that have called into the loop of a run.
+_have_called_in: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
 class ForeignThreads:
     """The callbacks that threads other than an executor's pass to a loop.
 
@@ -77,8 +81,6 @@ class ForeignThreads:
 
     Attributes:
         have_called_in: whether one ever has, so that a replay depends on threads.
-        newest_before: the thread that was started last before the loop was made. As long as it is
-            the newest and none has called in, there is no thread to wait for.
     """
 
     def __init__(self, loop: LimitedLoop) -> None:
@@ -89,8 +91,11 @@ class ForeignThreads:
         # Distinguishes threads: a new one may reuse the identifier of one that has ended.
         self._own = threading.local()
         self._heard = threading.Event()
-        self.newest_before = _python_compat.newest_thread()
-        self._old = threading.enumerate()
+        self._newest_before = _python_compat.newest_thread()
+        # Threads that wait for work when the loop is made belong to its program, and so do those
+        # that have worked for one before.
+        self._old = [thread for thread in busy_threads() if thread not in _have_called_in]
+        self._are_more = len(self._old) < threading.active_count()
         # Threads older than the loop that have called in.
         self._known: set[int] = set()
         self._threads: Threads | None = None
@@ -114,9 +119,16 @@ class ForeignThreads:
             # The thread belongs to the loop's program, even if it is older than the loop.
             self._known.add(number)
             self._threads = None
+            _have_called_in.add(threading.current_thread())
         own = vars(self._own).setdefault("thread", object())
         self._inbox.append(_CallFromThread(handle, steps, threading.current_thread(), own))
         self._heard.set()
+
+    def is_alone(self) -> bool:
+        """Whether there is no thread to wait for: all are older, and busy with something else."""
+        if self._are_more or self.have_called_in:
+            return False
+        return _python_compat.newest_thread() is self._newest_before
 
     def are_going(self) -> bool:
         """Whether threads that the program has started run now, as far as the system shows it."""

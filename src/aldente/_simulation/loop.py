@@ -14,7 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import GLOBALS_OF_SLEEP, SLEEP_CODE, frame_at
-from aldente._python_compat import identity_of, newest_thread
+from aldente._python_compat import identity_of
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
 from aldente._simulation import outside
@@ -346,7 +346,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         main = self.main_task
         if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
             return
-        if self._foreign.have_called_in or newest_thread() is not self._foreign.newest_before:
+        if not self._foreign.is_alone():
             return
         if self._last_steps.get(identity_of(main), START) < self._quiet_since:
             error = self._on_quiet(self)
@@ -476,8 +476,9 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         if self.release():
             return
         foreign = self._foreign
-        is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
-        if not is_alone and foreign.wait(self.has_nothing_but_threads, self._workers.need_loop):
+        if not foreign.is_alone() and foreign.wait(
+            self.has_nothing_but_threads, self._workers.need_loop
+        ):
             foreign.let_one_in()
         elif self._workers.jobs and self._workers.look_at_waiting():
             return  # as a thread that it waited for has had a job go on
