@@ -70,10 +70,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from aldente import _system as _system
-from aldente import errors
 from aldente._version import __version__
 
 if TYPE_CHECKING:
+    from aldente import errors
     from aldente._doubles.assertions import assert_order, assert_overlap
     from aldente._doubles.calls import Call
     from aldente._doubles.collection import Doubles
@@ -102,6 +102,9 @@ if TYPE_CHECKING:
     from aldente._simulation.streams import stream_pair
     from aldente._virtual_time.clock import Clock
     from aldente.errors import *  # noqa: F403 # as `errors.__all__` says
+else:
+    # Python 3.15 may make an import statement lazy, and this name would then lead to itself.
+    errors = importlib.import_module(f"{__name__}.errors")
 
 # The modules of names that need pytest or asyncio, which are imported on first use.
 _HOMES = {

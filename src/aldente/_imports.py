@@ -29,7 +29,7 @@ def import_named(module: object, name: str) -> None:
     """
     if (
         _LAZY is not None
-        and isinstance(module, types.ModuleType)
+        and issubclass(type(module), types.ModuleType)
         and type(vars(module).get(name)) is _LAZY
     ):
         getattr(module, name)

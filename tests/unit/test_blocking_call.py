@@ -34,7 +34,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from time import sleep as sleep_by_name
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -1382,6 +1382,26 @@ def test_a_patch_that_somebody_keeps_is_silent_after_leaving() -> None:
         assert poll.poll(1) == []
 
     asyncio.run(main())
+
+
+class _NoModule:
+    """As a library of cffi: it calls itself a module."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc] # it can't be set
+    def __class__(self) -> Any:
+        return types.ModuleType
+
+
+def test_an_object_that_calls_itself_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is among the modules but is none is left alone, and the functions are found all the same."""
+    monkeypatch.setitem(sys.modules, "blocking_library", cast(types.ModuleType, _NoModule()))
+    assert isinstance(sys.modules["blocking_library"], types.ModuleType)
+    [finding] = findings_of(lambda: query(), functions=[f"{__name__}.query"])
+    assert finding.rule == "blocking-call"
+    with pytest.raises(InvalidSetting, match="blocking_library"):
+        findings_of(lambda: None, functions=["blocking_library.query"])
 
 
 def test_the_innermost_gets_the_report() -> None:

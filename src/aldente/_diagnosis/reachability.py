@@ -91,7 +91,7 @@ def can_reach(
         seen.add(id(thing))
         if len(seen) > _MOST_OF_A_PROGRAM:
             return True
-        if isinstance(thing, ModuleType):
+        if issubclass(type(thing), ModuleType):
             # Only the namespace: other referents of an extension module may not be safe to follow.
             left.append(vars(thing))
         elif not isinstance(thing, _NOT_FOLLOWED) and not _leads_to_pytest(type(thing)):

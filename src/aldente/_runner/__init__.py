@@ -13,7 +13,7 @@
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
 ``peers``, ``outside``
-    What could still wake a loop: other processes, and connections to them.
+    What could still wake a loop: other processes, connections to them, and threads without work.
 ``bystanders``, ``threads``
     Which other threads wake no loop, and which can only wait.
 ``settle``

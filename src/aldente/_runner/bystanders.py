@@ -5,12 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from types import FrameType
 
 from aldente import _python_compat
-from aldente._runner.threads import can_only_wait, does_job
-from aldente._source import is_programs
-from aldente._stacks import frames_of_threads, with_callers
 
 
 class Bystanders:
@@ -56,29 +52,3 @@ class Bystanders:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def busy_threads() -> list[threading.Thread]:
-    """The threads that do something of their own now, such as a server or a timer.
-
-    All others wait for another thread, such as an executor's thread without a job. A program can
-    give them work, and what they do then is a part of that program.
-    """
-    if threading.active_count() == 1:
-        return threading.enumerate()
-    frames = frames_of_threads()
-    return [
-        thread
-        for thread in threading.enumerate()
-        if not _waits_for_work(frames.get(thread.ident or 0))
-    ]
-
-
-def _waits_for_work(frame: FrameType | None) -> bool:
-    if frame is None:
-        return False
-    if can_only_wait(frame):
-        return True
-    # The job of an executor's thread has returned, and the thread is about to wait for the next.
-    stack = with_callers(frame)
-    return does_job(frame) and not any(is_programs(each.f_code.co_filename) for each in stack)

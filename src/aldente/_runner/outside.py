@@ -1,4 +1,4 @@
-"""Whether anything outside of a loop of real time could wake it.
+"""Whether anything outside of a loop could wake it, and which threads may by what they do.
 
 As on a virtual-time loop, a connection whose other end is in this process stays silent unless this
 process writes to it. Where the other end is unknown, data may come.
@@ -10,11 +10,16 @@ import functools
 import importlib
 import signal
 import socket
+import threading
 from collections.abc import Callable, Collection
+from types import FrameType
 from typing import Any
 
 from aldente._runner import peers
 from aldente._runner.peers import Peer, kinds_of, opened_socket
+from aldente._runner.threads import can_only_wait, does_job
+from aldente._source import is_programs
+from aldente._stacks import frames_of_threads, with_callers
 
 # What `signal.getsignal` gives for each signal, in their order.
 Handlers = tuple[Any, ...]
@@ -147,3 +152,29 @@ def _chosen_ports() -> tuple[int, int]:
         # IANA's range for such ports.
         return 49_152, 65_535
     return first, last
+
+
+def busy_threads() -> list[threading.Thread]:
+    """The threads that do something of their own now, such as a server or a timer.
+
+    All others wait for another thread, such as an executor's thread without a job. A program can
+    give them work, and what they do then is a part of that program.
+    """
+    if threading.active_count() == 1:
+        return threading.enumerate()
+    frames = frames_of_threads()
+    return [
+        thread
+        for thread in threading.enumerate()
+        if not _waits_for_work(frames.get(thread.ident or 0))
+    ]
+
+
+def _waits_for_work(frame: FrameType | None) -> bool:
+    if frame is None:
+        return False
+    if can_only_wait(frame):
+        return True
+    # The job of an executor's thread has returned, and the thread is about to wait for the next.
+    stack = with_callers(frame)
+    return does_job(frame) and not any(is_programs(each.f_code.co_filename) for each in stack)

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
-from aldente._runner.bystanders import Bystanders, busy_threads
+from aldente._runner.bystanders import Bystanders
+from aldente._runner.outside import busy_threads
 from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop

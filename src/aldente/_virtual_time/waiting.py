@@ -14,7 +14,6 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._runner import outside, peers
-from aldente._runner.bystanders import busy_threads
 from aldente._runner.peers import Peers
 from aldente._runner.settle import SettlingLoop
 from aldente._runner.threads import Threads
@@ -120,7 +119,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._loop = loop
         self._patience = patience
         self._peers = Peers()
-        self._threads = Threads(loop, bystanders, busy_threads())
+        self._threads = Threads(loop, bystanders, outside.busy_threads())
         self._handlers_before = outside.signal_handlers()
         self._naps = NAPS
         self._jumps = 0

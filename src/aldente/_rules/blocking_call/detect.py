@@ -215,7 +215,8 @@ def patch_everywhere(
 
 def _rebind(before: object, after: object) -> None:
     for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType):
+        # Others that are there may call themselves modules, as a library of cffi does.
+        if issubclass(type(module), ModuleType):
             # Not by vars(), which loads a lazy module.
             namespace = ModuleType.__getattribute__(module, "__dict__")
             for name in [name for name, value in list(namespace.items()) if value is before]:
@@ -404,7 +405,7 @@ def install_configured(patches: contextlib.ExitStack, dotted_name: str) -> None:
     """
     owner, name, original = _find(dotted_name)
     call = BlockingCall(dotted_name, Topic.CONFIGURED)
-    if isinstance(owner, ModuleType):
+    if issubclass(type(owner), ModuleType):
         patch_everywhere(patches, owner, name, watched(original, call))
         return
     try:
