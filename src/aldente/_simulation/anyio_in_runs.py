@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import importlib.abc
-import importlib.machinery
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import ModuleType
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from aldente._imports import AfterImport
 from aldente._simulation.explored import LimitedLoop
 
 _BACKEND = "anyio._backends._asyncio"
@@ -72,18 +70,19 @@ class AnyioInRuns:
     """
 
     def __init__(self) -> None:
-        self._finder = _Finder()
+        self._until_imported = AfterImport([_BACKEND], _replace).installed()
+        self._was_imported = False
 
     def __enter__(self) -> None:
-        backend = sys.modules.get(_BACKEND)
-        if backend is None:
-            sys.meta_path.insert(0, self._finder)
+        self._was_imported = _BACKEND in sys.modules
+        if self._was_imported:
+            _replace()
         else:
-            _replace(backend)
+            self._until_imported.__enter__()
 
     def __exit__(self, *exception: object) -> None:
-        if self._finder in sys.meta_path:
-            sys.meta_path.remove(self._finder)
+        if not self._was_imported:
+            self._until_imported.__exit__(None, None, None)
         backend: Any = sys.modules.get(_BACKEND)
         if backend is not None:
             vars(backend).pop("set", None)
@@ -92,47 +91,12 @@ class AnyioInRuns:
                 backend.WorkerThread = found.original
 
 
-def _replace(backend: Any) -> None:
+def _replace() -> None:
+    backend: Any = sys.modules[_BACKEND]
     backend.set = InOrder
     # Without such a class, threads are those that the program starts itself, and reports say so.
     if hasattr(backend, "WorkerThread"):
         backend.WorkerThread = _in_turns(backend.WorkerThread)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Patches anyio's part for asyncio for a run, once it is imported."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Leave it to the other finders, and watch the end of the import."""
-        if fullname != _BACKEND:
-            return None
-        for finder in sys.meta_path:
-            find = None if finder is self else getattr(finder, "find_spec", None)
-            found: importlib.machinery.ModuleSpec | None = find and find(fullname, path, target)
-            if found is not None and found.loader is not None:
-                found.loader = _Loader(found.loader)
-                return found
-        return None
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """Like that of the loader."""
-        made: ModuleType | None = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Like that of the loader, which the module then has."""
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _replace(module)
 
 
 @functools.cache
