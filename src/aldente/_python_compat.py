@@ -149,6 +149,21 @@ def is_worker(code: CodeType) -> bool:
     return code.co_name == "_worker" and code.co_filename.endswith(_THREAD_POOLS)
 
 
+def has_returned(code: CodeType, variables: Mapping[str, Any]) -> bool:
+    """Whether a frame runs a job of an executor whose function has returned or raised.
+
+    The job, whose class has no public name, then has what it got as ``result`` or ``exc``, and
+    drops itself after an exception. Checked on CPython 3.11 to 3.15.
+
+    Args:
+        code: that of the frame.
+        variables: those of the frame.
+    """
+    if code.co_name != "run" or not code.co_filename.endswith(_THREAD_POOLS):
+        return False
+    return "result" in variables or "exc" in variables or variables.get("self") is None
+
+
 # A path, to not import it, as few tests need it.
 _THREAD_POOLS = os.path.join("concurrent", "futures", "thread.py")
 

@@ -61,6 +61,16 @@ def test_every_public_exception_is_exported() -> None:
         assert getattr(aldente, name) is getattr(aldente.errors, name)
 
 
+@pytest.mark.parametrize("module_name", ["aldente", "aldente.errors"])
+def test_a_prompt_completes_names_that_are_imported_later(module_name: str) -> None:
+    """``dir()`` has every exported name from the start, as completion needs."""
+    program = f"import {module_name} as it; print(sorted({{*it.__all__}} - {{*dir(it)}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_exported_names_are_different_things() -> None:
     """No two exported names are the same object: there is one way to write each."""
     exported = [getattr(aldente, name) for name in aldente.__all__]

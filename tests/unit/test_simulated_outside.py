@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
+from aldente._runner.outside import busy_threads
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.remote_jobs import name_of
 from aldente._strategies.fifo import Fifo
@@ -366,6 +368,65 @@ def test_a_thread_that_works_for_others_before_the_run() -> None:
         is_over.set()
         thread.join()
     assert isinstance(ended.error, aldente.DeadlockError)
+
+
+def test_a_job_of_other_code_before_the_run() -> None:
+    """A thread in a job is busy, also in a job that has no code of the program."""
+    reading, writing = os.pipe()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        [thread] = {*threading.enumerate()} - {*busy_threads()}
+        job = pool.submit(os.read, reading, 1)
+        while not job.running():
+            time.sleep(0)
+        assert thread in busy_threads()
+        os.write(writing, b".")
+        job.result()
+        assert thread not in busy_threads()
+    os.close(reading)
+    os.close(writing)
+
+
+# In a process of its own, as pytest's modules lead from any code to all of the process.
+_DEADLOCK_BESIDE_THREAD = """
+import asyncio, functools, queue, threading, aldente
+
+def work_off():
+    # Calls the second of two items with the first.
+    while True:
+        first = works.get()
+        works.get()(first)
+
+async def beat():
+    for _ in range(3_000):
+        await asyncio.sleep(1)
+    works.put(lambda end: end())
+
+async def main():
+    future = asyncio.get_running_loop().create_future()
+    if is_held:
+        end = functools.partial(future.set_result, None)
+        works.put(functools.partial(future.get_loop().call_soon_threadsafe, end))
+        del end
+    task = asyncio.create_task(beat())
+    await future
+
+for is_held in (False, True):
+    works = queue.SimpleQueue()
+    threading.Thread(target=work_off, daemon=True).start()
+    try:
+        aldente.run(main, clock="simulated", seed=1)
+        print("ended")
+    except aldente.DeadlockError as error:
+        print("deadlock", error.beside_timers)
+"""
+
+
+def test_a_deadlock_beside_timers_and_threads_that_wait() -> None:
+    """Threads that wait for work hide no deadlock, unless one holds what the program waits for."""
+    command = [sys.executable, "-c", _DEADLOCK_BESIDE_THREAD]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["deadlock True", "ended"]
 
 
 # The world outside.

@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import dis
 import gc
+import itertools
 import logging
 import socket
 import sys
@@ -37,6 +38,7 @@ from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import WaitKind
 from aldente._runner import peers
 from aldente._runner.threads import parts_of
+from aldente._source import is_programs
 from aldente._stacks import variables_of, with_callers
 
 # After how many objects the search gives up and takes it to be possible.
@@ -51,6 +53,7 @@ def can_reach(
     loop: asyncio.AbstractEventLoop,
     actors: Iterable[asyncio.Task[Any]],
     stuck: Iterable[asyncio.Task[Any]],
+    threads: Iterable[FrameType] = (),
 ) -> bool:
     """Whether the code of some tasks can reach others, or what those wait for.
 
@@ -58,6 +61,7 @@ def can_reach(
         loop: the loop of the tasks, which is not followed.
         actors: the tasks that go on.
         stuck: the tasks to reach.
+        threads: the frames of other threads, which the actors may have go on.
 
     >>> async def main():
     ...     hidden, known = asyncio.Event(), asyncio.Event()
@@ -80,6 +84,9 @@ def can_reach(
     # Never iterated over, so its order does not matter.
     seen = {id(loop), id(asyncio.current_task(loop))}
     left: list[Any] = [task.get_coro() for task in actors]
+    for frame in itertools.chain.from_iterable(map(with_callers, threads)):
+        if is_programs(frame.f_code.co_filename):
+            left += variables_of(frame).values()
     seen.update((id(left), id(seen), id(targets)))
     while left:
         thing = left.pop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.outside import BlockingSleep
 from aldente._simulation.timers import START
 from aldente._simulation.trace import ChoiceWatch, Fingerprint, Tracer
+from aldente._stacks import frames_of_threads
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall
@@ -462,7 +464,9 @@ def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
     tasks = sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
     stuck = [task for task in tasks if task.get_name() in stuck_names]
     actors = [task for task in tasks if task.get_name() not in stuck_names]
-    return None if can_reach(loop, actors, stuck) else graph
+    frames = frames_of_threads()
+    del frames[threading.get_ident()]
+    return None if can_reach(loop, actors, stuck, frames.values()) else graph
 
 
 def _explained(

@@ -15,11 +15,12 @@ from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
+from aldente import _python_compat
 from aldente._runner import peers
 from aldente._runner.peers import Peer, kinds_of, opened_socket
-from aldente._runner.threads import can_only_wait, does_job
+from aldente._runner.threads import can_only_wait
 from aldente._source import is_programs
-from aldente._stacks import frames_of_threads, with_callers
+from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 # What `signal.getsignal` gives for each signal, in their order.
 Handlers = tuple[Any, ...]
@@ -177,4 +178,6 @@ def _waits_for_work(frame: FrameType | None) -> bool:
         return True
     # The job of an executor's thread has returned, and the thread is about to wait for the next.
     stack = with_callers(frame)
-    return does_job(frame) and not any(is_programs(each.f_code.co_filename) for each in stack)
+    return any(
+        _python_compat.has_returned(each.f_code, variables_of(each)) for each in stack
+    ) and not any(is_programs(each.f_code.co_filename) for each in stack)

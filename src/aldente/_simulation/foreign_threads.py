@@ -127,9 +127,15 @@ class ForeignThreads:
 
     def is_alone(self) -> bool:
         """Whether there is no thread to wait for: all are older, and busy with something else."""
-        if self._are_more or self.have_called_in:
-            return False
-        return _python_compat.newest_thread() is self._newest_before
+        return not self._are_more and self._are_older()
+
+    def can_only_wait(self) -> bool:
+        """Whether all threads are older, and those that belong to the program wait for work."""
+        return self._are_older() and not (self._are_more and self._look_at().may_ever_call_in())
+
+    def _are_older(self) -> bool:
+        """Whether no thread has been started or has called in since the loop was made."""
+        return not self.have_called_in and _python_compat.newest_thread() is self._newest_before
 
     def are_going(self) -> bool:
         """Whether threads that the program has started run now, as far as the system shows it."""

@@ -346,7 +346,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         main = self.main_task
         if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
             return
-        if not self._foreign.is_alone():
+        if not self._foreign.can_only_wait():
             return
         if self._last_steps.get(identity_of(main), START) < self._quiet_since:
             error = self._on_quiet(self)

@@ -195,12 +195,6 @@ class NotJudged(AldenteError):
         )
 
 
-for _kind in list(vars().values()):
-    if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # The module under which users see and catch them.
-        _kind.__module__ = "aldente.errors"
-
-
 class FailedElsewhere(AldenteError):
     """A run failed in a worker process, and its schedule passes in the process of the search.
 
