@@ -70,10 +70,6 @@ def _others(count: int) -> str:
     return "another one that was" if count == 1 else f"{count} others that were"
 
 
-# Threads that have called into the loop of a run.
-_have_called_in: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-
-
 class ForeignThreads:
     """The callbacks that threads other than an executor's pass to a loop.
 
@@ -93,9 +89,8 @@ class ForeignThreads:
         self._own = threading.local()
         self._heard = threading.Event()
         self._newest_before = _python_compat.newest_thread()
-        # Threads that wait for work when the loop is made belong to its program, and so do those
-        # that have worked for one before.
-        self._old = [thread for thread in busy_threads() if thread not in _have_called_in]
+        # Threads that wait for work when the loop is made belong to its program.
+        self._old = busy_threads()
         self._are_more = len(self._old) < threading.active_count()
         # Threads older than the loop that have called in.
         self._known: set[int] = set()
@@ -120,7 +115,6 @@ class ForeignThreads:
             # The thread belongs to the loop's program, even if it is older than the loop.
             self._known.add(number)
             self._threads = None
-            _have_called_in.add(threading.current_thread())
         own = vars(self._own).setdefault("thread", object())
         self._inbox.append(_CallFromThread(handle, steps, threading.current_thread(), own))
         self._heard.set()
