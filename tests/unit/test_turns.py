@@ -264,9 +264,6 @@ def test_a_thread_that_wakes_another(looks: Looks) -> None:
     assert result.index("first") < result.index("second")
 
 
-@pytest.mark.xfail(
-    reason="a known fault: one run may take a step more than the other", strict=False
-)
 def test_a_slow_thread_that_a_job_has_started(looks: Looks) -> None:
     """A job that waits for a thread of its own keeps the turn while that thread runs."""
 

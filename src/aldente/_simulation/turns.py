@@ -125,13 +125,18 @@ class Turn:
             may_go_on: returns whether others run that may have it go on; called with the number of
                 looks that have found it at rest.
         """
-        looks, self._rest = 0, None
+        looks = silent = least = 0
+        self._rest = None
         while not self._to_loop.acquire(timeout=_LOOK):
             rest = rest_of(self.thread)
-            looks = looks + 1 if rest == self._rest else 1
+            looks, silent = (looks + 1, silent + 1) if rest == self._rest else (1, 1)
             self._rest = rest
-            is_found = rest is not None and looks >= rest.looks
-            if (is_found and not may_go_on(looks)) or is_over():
+            if rest is not None and may_go_on(looks):
+                # Silence has to last: a thread that hands the GIL over seems to rest, and one that
+                # ends leaves the list of threads before it wakes the one that waits for it.
+                silent, least = 0, _MORE
+            is_found = rest is not None and silent >= max(rest.looks, least)
+            if is_found or is_over():
                 return False
         return True
 
