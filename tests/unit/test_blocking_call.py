@@ -71,6 +71,12 @@ def findings_of(
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _after_the_first_loop() -> None:
+    """The rules of the run of these tests start with its first loop, and get no report of theirs."""
+    asyncio.run(asyncio.sleep(0))
+
+
 def marked_line(function: Callable[..., object]) -> int:
     """The line of a function that ends in the comment HERE."""
     lines, first = inspect.getsourcelines(function)
