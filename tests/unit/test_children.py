@@ -116,6 +116,48 @@ def test_a_child_of_a_helper() -> None:
 
 
 @needs_linux
+def test_threads_that_end_meanwhile() -> None:
+    """A thread that ends while the threads are read does not count as a process that may act."""
+    code = f"""{HELPERS}
+    import threading
+    is_over = False
+
+    def start_threads():
+        while not is_over:
+            threading.Thread(target=int).start()
+
+    starting = [threading.Thread(target=start_threads) for _ in range(2)]
+    for thread in starting:
+        thread.start()
+    print(sum(peers.may_act() for _ in range(300)))
+    is_over = True
+    for thread in starting:
+        thread.join()
+"""
+    assert output_of(code) == "0\n"
+
+
+@needs_linux
+def test_a_thread_that_has_always_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the threads cannot be read as they end too fast, any child may act."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        monkeypatch.setattr(os, "listdir", lambda folder: ["0"])
+        assert peers.may_act()
+        with pytest.raises(TimeoutError, match="the threads of process self end too fast"):
+            peers._living_children_of("self")
+        child.communicate()
+
+
+@needs_linux
+def test_a_helper_that_has_ended() -> None:
+    """A process that has ended has no children."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+        assert not peers._has_living_children(child.pid)
+        assert not peers._is_living(str(child.pid))
+
+
+@needs_linux
 def test_a_child_that_lives() -> None:
     """A child may act until it has ended."""
     code = """

@@ -43,19 +43,45 @@ def may_act() -> bool:
     except ChildProcessError:
         return False
     try:
-        children = list(_living_children_of("self"))
+        children = _living_children_of("self")
         helpers = _python_compat.helper_processes()
-        return any(
-            child not in helpers or any(_living_children_of(str(child))) for child in children
-        )
+        return any(child not in helpers or _has_living_children(child) for child in children)
     except OSError:
         return True
 
 
-def _living_children_of(process: str) -> Iterator[int]:
-    for thread in os.listdir(f"/proc/{process}/task"):
-        with open(f"/proc/{process}/task/{thread}/children") as file:
-            yield from (int(child) for child in file.read().split() if _is_living(child))
+def _has_living_children(helper: int) -> bool:
+    try:
+        return bool(_living_children_of(str(helper)))
+    except _ENDED:
+        # The helper has ended, and its children are no longer below this process.
+        return False
+
+
+def _living_children_of(process: str) -> list[int]:
+    """The living children of a process; raises an OSError where the system does not tell."""
+    folder = f"/proc/{process}/task"
+    for _ in range(_MOST_LOOKS):
+        children: list[str] = []
+        for thread in os.listdir(folder):
+            try:
+                with open(f"{folder}/{thread}/children") as file:
+                    children += file.read().split()
+            except _ENDED:
+                if os.path.exists(f"{folder}/{thread}"):
+                    raise
+                # The thread has ended since the list was made. Linux gives its children to another
+                # thread, which may have been read before, so all are read again.
+                break
+        else:
+            return [int(child) for child in children if _is_living(child)]
+    raise TimeoutError(f"the threads of process {process} end too fast to be read")
+
+
+# What Linux raises for a thread or process that ends before, or after, its file is opened.
+_ENDED = (FileNotFoundError, ProcessLookupError)
+# Of the looks at a process that starts and ends threads without a pause, a third fail.
+_MOST_LOOKS = 100
 
 
 def _is_living(process: str) -> bool:
@@ -63,7 +89,7 @@ def _is_living(process: str) -> bool:
         with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
             # After the program's name, which may be any bytes, with parentheses among them.
             state = re.search(r".*\) (.)", file.read(), re.DOTALL)
-    except FileNotFoundError:
+    except _ENDED:
         return False
     # An ended process is a zombie until its parent waits for it.
     return state is None or state[1] not in "ZX"
