@@ -27,7 +27,7 @@ import itertools
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, compress, islice, repeat, takewhile, tee
 from types import FrameType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple, TypeVar
@@ -82,11 +82,25 @@ GetFrames = Callable[[], dict[int, FrameType]]
 
 
 def frames_of_threads(
-    get_frames: GetFrames = _python_compat.get_frames_of_threads,
+    get_frames: GetFrames = _python_compat.get_frames_of_threads, without: Sequence[int] = ()
 ) -> dict[int, FrameType]:
-    """The frame that each thread is running now, by the thread's identifier."""
-    [frames] = atomic_list(lambda: map(operator.call, (get_frames,)))
+    """The frame that each thread is running now, by the thread's identifier.
+
+    Args:
+        get_frames: returns the frames of all threads; a C function, except in tests.
+        without: identifiers of threads to leave out, whose variables it does not keep alive.
+    """
+    [frames] = atomic_list(lambda: _leaving_out(without, map(operator.call, (get_frames,))))
     return frames
+
+
+def _leaving_out(
+    threads: Sequence[int], frames: Iterator[dict[int, FrameType]]
+) -> Iterator[dict[int, FrameType]]:
+    frames, changed = tee(frames)
+    each = chain.from_iterable(map(repeat, changed, (len(threads),)))
+    left_out: Iterator[Any] = map(dict.pop, each, threads, repeat(None))
+    return chain(compress(left_out, repeat(False)), frames)
 
 
 def with_callers(frame: FrameType | None) -> list[FrameType]:

@@ -261,3 +261,68 @@ def test_programs_that_fork(run_project: RunProject) -> None:
     )
     result.assert_outcomes(passed=1, failed=1, warnings=0)
     result.stdout.fnmatch_lines(["*PhaseTimeout: 'test_hang' blocked the loop*"])
+
+
+BESIDE_A_HEARTBEAT = """
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+import aldente
+import pytest
+
+@pytest.fixture(scope="module")
+def pool():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        yield pool
+
+@pytest.fixture
+def idle(pool):
+    with ThreadPoolExecutor(1) as own:
+        own.submit(int).result()
+        yield
+
+async def beat():
+    while True:
+        await asyncio.sleep(1)
+
+async def hang():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(beat())
+        await asyncio.Event().wait()
+
+@aldente.explore(runs=5)
+async def test_alone():
+    await hang()
+
+@aldente.explore(runs=5)
+async def test_beside_idle_threads(idle):
+    await hang()
+
+@aldente.explore(runs=5)
+async def test_that_goes_on():
+    event = asyncio.Event()
+
+    async def take_long():
+        for _ in range(2_500):
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(take_long())
+    task.add_done_callback(lambda _: event.set())
+    await event.wait()
+"""
+
+
+def test_deadlocks_beside_a_heartbeat(run_project: RunProject) -> None:
+    """A heartbeat hides no deadlock, nor do idle threads; and what ends at last is none."""
+    result = run_project(test_it=BESIDE_A_HEARTBEAT)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E*DeadlockError: Deadlock: 'test_alone' waits for an object that no code that still "
+            "runs, such as the callback of a timer, can reach, so aldente ended it.",
+            "Run 1 of at most 5 failed*",
+            "E*DeadlockError: Deadlock: 'test_beside_idle_threads' waits for an object*",
+            "Run 1 of at most 5 failed*",
+        ]
+    )
+    assert "Not exact" not in result.stdout.str()

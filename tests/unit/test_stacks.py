@@ -8,15 +8,16 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from aldente._records import Finding, SourcePlace
-from aldente._rules import slow_step
+from aldente._rules import deadlock, slow_step
 from aldente._rules.watchdog import Look
-from aldente._stacks import Entry, Stack
-from tests.unit.looks import MadeUpRun, frame_of, in_step
+from aldente._stacks import Entry, Stack, frames_of_threads
+from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step
 
 
 def test_what_a_frame_tells() -> None:
@@ -98,6 +99,13 @@ def test_what_a_variable_has(value: object, expected: bool) -> None:
     assert not stack.has_in(100, "self", "items")
 
 
+class LooksAnyway(deadlock.DeadlockWatch):
+    """A watch whose loop goes on just after it was seen to wait."""
+
+    def _is_quiet(self, look: Look) -> bool:
+        return True
+
+
 class Thing:
     """Something to be freed."""
 
@@ -117,6 +125,8 @@ def _look_at(stack: Stack, run: MadeUpRun, found: list[Finding]) -> None:
     watch = slow_step.StepWatch(found.append, 100.0, lambda: False)
     for _ in range(3):
         watch.look(Look(None, run, sys._current_frames, 0.0))  # type: ignore[arg-type]
+    seen = Look(MadeUpLoop(), run, sys._current_frames, 0.0)  # type: ignore[arg-type]
+    LooksAnyway(lambda run: None).look(seen)
 
 
 @pytest.mark.usefixtures("eager_threads")
@@ -152,6 +162,27 @@ def test_what_a_thread_lets_go_of_while_it_is_looked_at() -> None:
         looking.join()
         loop.close()
     assert kept == [0]
+
+
+def test_threads_that_are_left_out() -> None:
+    """The frames of all threads are there, but of those that are named."""
+    here, waiting = threading.get_ident(), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        barrier = threading.Barrier(3)
+        others = [pool.submit(_say_where, barrier, waiting) for _ in range(2)]
+        barrier.wait()
+        all_threads = set(frames_of_threads())
+        assert here in all_threads
+        left_out = [here, next(iter(all_threads - {here})), -1]
+        assert set(frames_of_threads(without=left_out)) == all_threads - set(left_out)
+        waiting.set()
+    assert {other.result() for other in others} <= all_threads
+
+
+def _say_where(barrier: threading.Barrier, waiting: threading.Event) -> int:
+    barrier.wait()
+    waiting.wait()
+    return threading.get_ident()
 
 
 def test_the_codec_of_names_is_imported_before_they_are_read() -> None:

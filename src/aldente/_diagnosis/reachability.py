@@ -8,171 +8,47 @@ they keep themselves.
 
 A scheduler that polls every 30 seconds keeps a loop going for ever, even if the test waits for an
 event that never comes; but nothing that goes on (timers, tasks, connections) has a reference to
-what the test waits for. On a real loop the search goes further: through weak references; from a
-connection of this process to the reader of its other end; and from a task that may go on to those
-that wait for its end. It does not follow the loop, nor the modules of the standard library, of
-pytest and of aldente, which lead to everything: it ignores that a program could look there for
-tasks of others and end them.
+what the test waits for. The search also goes through weak references; from a connection of this
+process to the reader of its other end; and from a task that may go on to those that wait for its
+end.
 
-No search follows pytest's loader of test modules, which each of them has as ``__loader__``, nor the
-log handlers of pytest: both lead to pytest's configuration, and from there to all of the process.
+It does not follow the loop, nor the modules of the standard library, of pytest and of aldente,
+which lead to everything: it ignores that a program could look there for tasks of others and end
+them. Of the standard library's modules it follows what other code has put into them, such as a
+mock. Nor does it follow pytest's loader of test modules, which each of them has as ``__loader__``,
+and the log handlers of pytest: both lead to pytest's configuration, and from there to all of the
+process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dis
+import functools
 import gc
-import itertools
 import logging
 import socket
 import sys
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextvars import Context
+from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType, ModuleType
+from typing import Any, cast
 
 from aldente import _asyncio_compat, _imports, _python_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import WaitKind
+from aldente._python_compat import identity_of
 from aldente._runner import peers
 from aldente._runner.threads import parts_of
-from aldente._source import is_programs
 from aldente._stacks import variables_of, with_callers
-
-# After how many objects the search gives up and takes it to be possible.
-_MOST_OF_A_PROGRAM = 1_000_000
-
-# Types that the search does not follow: tasks; and frames of running code, as its own is among
-# them. Frames of suspended coroutines are parts of the coroutines.
-_NOT_FOLLOWED = (asyncio.Task, FrameType)
-
-
-def can_reach(
-    loop: asyncio.AbstractEventLoop,
-    actors: Iterable[asyncio.Task[Any]],
-    stuck: Iterable[asyncio.Task[Any]],
-    threads: Iterable[FrameType] = (),
-) -> bool:
-    """Whether the code of some tasks can reach others, or what those wait for.
-
-    Args:
-        loop: the loop of the tasks, which is not followed.
-        actors: the tasks that go on.
-        stuck: the tasks to reach.
-        threads: the frames of other threads, which the actors may have go on.
-
-    >>> async def main():
-    ...     hidden, known = asyncio.Event(), asyncio.Event()
-    ...     async def know():
-    ...         await asyncio.sleep(1)
-    ...         known.set()
-    ...     tasks = [asyncio.create_task(each) for each in (know(), known.wait(), hidden.wait())]
-    ...     await asyncio.sleep(0)
-    ...     loop = asyncio.get_running_loop()
-    ...     found = [can_reach(loop, tasks[:1], [task]) for task in tasks[1:]]
-    ...     for task in tasks:
-    ...         task.cancel()
-    ...     return found
-    >>> asyncio.run(main())
-    [True, False]
-    """
-    targets = {id(task) for task in stuck} | {
-        id(future) for task in stuck if (future := _asyncio_compat.waited_future(task)) is not None
-    }
-    # Never iterated over, so its order does not matter.
-    seen = {id(loop), id(asyncio.current_task(loop))}
-    left: list[Any] = [task.get_coro() for task in actors]
-    for frame in itertools.chain.from_iterable(map(with_callers, threads)):
-        if is_programs(frame.f_code.co_filename):
-            left += variables_of(frame).values()
-    seen.update((id(left), id(seen), id(targets)))
-    while left:
-        thing = left.pop()
-        if id(thing) in targets:
-            return True
-        # Objects that the collector does not track, such as numbers and strings, lead nowhere.
-        if id(thing) in seen or not gc.is_tracked(thing):
-            continue
-        seen.add(id(thing))
-        if len(seen) > _MOST_OF_A_PROGRAM:
-            return True
-        if issubclass(type(thing), ModuleType):
-            # Only the namespace: other referents of an extension module may not be safe to follow.
-            left.append(vars(thing))
-        elif not isinstance(thing, _NOT_FOLLOWED) and not _leads_to_pytest(type(thing)):
-            left += gc.get_referents(thing)
-            left += _imported_through(thing)
-    return False
-
-
-def _imported_through(thing: object) -> Iterable[object]:
-    """The modules that a function imports when it is called, or a lazy name when it is used."""
-    if type(thing) is FunctionType:
-        return _imported_by(thing.__code__, thing.__globals__)
-    path = _imports.path_of(thing)
-    return () if path is None else _of_path(path)
-
-
-def _imported_by(code: CodeType, namespace: Mapping[str, Any]) -> Iterator[object]:
-    """The modules that a function imports when it is called, of those that are imported already.
-
-    What is imported for the first time may import all of its package.
-
-    Args:
-        code: its code; functions inside of it have their own.
-        namespace: its global variables.
-    """
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _imported_by(inner, namespace)
-    if _IMPORT_NAME not in code.co_code[::2]:
-        return
-    parents = [""]
-    package = namespace.get("__package__")
-    while isinstance(package, str) and package:
-        # Of a relative import, whose level is not looked at.
-        parents.append(f"{package}.")
-        package = package.rpartition(".")[0]
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "IMPORT_NAME":
-            names = [f"{parent}{instruction.argval}".rstrip(".") for parent in parents]
-            found = [sys.modules[name] for name in names if name in sys.modules]
-            yield from found or _of_packages({name.partition(".")[0] for name in names})
-
-
-def _of_path(path: str) -> list[object]:
-    """The imported module on a path such as ``"package.module.name"``, or else its package's."""
-    for name in (path, path.rpartition(".")[0]):
-        if name in sys.modules:
-            return [sys.modules[name]]
-    return _of_packages({path.partition(".")[0]})
-
-
-def _of_packages(names: Collection[str]) -> list[object]:
-    """All imported modules of some packages."""
-    return [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in names]
-
-
-_IMPORT_NAME = dis.opmap["IMPORT_NAME"]
-
-
-def _leads_to_pytest(kind: type) -> bool:
-    """Whether objects of a type lead to pytest's configuration, and a program does not use them."""
-    # A custom class may have any object as its module.
-    module: object = kind.__module__
-    if not isinstance(module, str):
-        return False
-    return module == _LOADERS or (module == _HANDLERS and issubclass(kind, logging.Handler))
-
-
-_LOADERS, _HANDLERS = "_pytest.assertion.rewrite", "_pytest.logging"
 
 AnyTask = asyncio.Task[Any]
 
-# The same limit while the loop stands still meanwhile.
-_MOST_WHILE_IT_RUNS = 200_000
+# After how many objects the search gives up and takes it to be possible: the loop stands still
+# meanwhile.
+_MOST = 200_000
 
 # Waits that end by themselves, without input from outside or from threads.
 _GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, WaitKind.TIMER})
@@ -180,9 +56,13 @@ _GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, W
 # Modules that the search follows although they belong to the standard library: programs leave
 # callbacks there.
 _FOLLOWED = frozenset({"logging", "__main__"})
-_TOOLS = ("pytest", "_pytest", "pluggy", "aldente")
+# What runs the tests, and leads to all of them.
+_TOOLS = frozenset({"pytest", "_pytest", "pluggy", "aldente"})
 # Prefixes of aldente's own modules, whose objects the search does not follow.
-_OWN = ("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore")
+_OWN = (
+    *("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore"),
+    *("aldente._strategies", "aldente._simulation.trace"),
+)
 
 
 def is_out_of_reach(
@@ -190,8 +70,11 @@ def is_out_of_reach(
     main: AnyTask,
     tasks: Collection[AnyTask],
     *,
+    free: Container[WaitKind] = _GOING_ON,
     fixtures: Iterable[AnyTask] = (),
     threads: Iterable[FrameType] = (),
+    callbacks: Iterable[object] = (),
+    may_end: Callable[[AnyTask], bool] = lambda task: True,
 ) -> bool:
     """Whether nothing that goes on in this process can ever wake a task.
 
@@ -202,21 +85,40 @@ def is_out_of_reach(
         loop: the loop.
         main: the task in question.
         tasks: the tasks of the loop to consider.
+        free: the kinds of waits that end by themselves.
         fixtures: waiting tasks whose end would end the main task.
         threads: the frames of the threads that this loop could pass something to.
+        callbacks: those of servers and the like, which any running code may have called.
+        may_end: whether a task that goes on may end, and so have the callbacks of its end called.
+
+    >>> async def main():
+    ...     hidden, known = asyncio.Event(), asyncio.Event()
+    ...     async def know():
+    ...         await asyncio.sleep(1)
+    ...         known.set()
+    ...     tasks = [asyncio.create_task(each) for each in (know(), known.wait(), hidden.wait())]
+    ...     await asyncio.sleep(0)
+    ...     loop = asyncio.get_running_loop()
+    ...     found = [is_out_of_reach(loop, task, tasks) for task in tasks[1:]]
+    ...     for task in tasks:
+    ...         task.cancel()
+    ...     return found
+    >>> asyncio.run(main())
+    [False, True]
     """
     graph = snapshot(tasks)
-    stuck = stuck_tasks(graph, _GOING_ON)
+    stuck = stuck_tasks(graph, free)
     going = {task.name for index, task in enumerate(graph.tasks) if index not in stuck}
     if main.get_name() in going:
         return False
     # If one of several tasks with the same name goes on, all count as going on.
     waiting = [task for task in tasks if not task.done() and task.get_name() not in going]
     actors = [task for task in tasks if not task.done() and task.get_name() in going]
-    search = _ReferenceSearch(loop, [main, *fixtures], waiting)
+    search = _ReferenceSearch(loop, [main, *fixtures], waiting, may_end)
     for task in actors:
         search.follow_task(task)
     search.follow(_asyncio_compat.timers_of(loop))
+    search.follow(_used_by(callbacks))
     search.note_threads(threads)
     return not search.finds_any()
 
@@ -228,6 +130,7 @@ class _ReferenceSearch:
         loop: the loop, which is not followed.
         wanted: the tasks that it looks for.
         waiting: the tasks that wait until something reaches them.
+        may_end: whether a task that goes on may end.
     """
 
     def __init__(
@@ -235,20 +138,30 @@ class _ReferenceSearch:
         loop: asyncio.AbstractEventLoop,
         wanted: Sequence[AnyTask],
         waiting: Sequence[AnyTask],
+        may_end: Callable[[AnyTask], bool],
     ) -> None:
+        self._may_end = may_end
+        self._imported = _Imported()
         self._wanted = wanted
         # The waiting tasks, by the identities of themselves and of what they wait for.
-        self._waiting = {id(task): task for task in [*waiting, *wanted]}
+        self._waiting = {identity_of(task): task for task in [*waiting, *wanted]}
         for task in [*waiting, *wanted]:
             future = _asyncio_compat.waited_future(task)
             if future is not None:
-                self._waiting[id(future)] = task
+                self._waiting[identity_of(future)] = task
         # All running code can get the loop, and what the program keeps on it.
         self._left: list[Any] = _asyncio_compat.attributes_of_program(loop)
         # Never iterated over, so its order does not matter.
-        self._seen = {id(loop), id(self), id(vars(self)), id(sys.modules)}
-        self._seen.update(id(value) for value in vars(self).values())
-        self._seen.update(_unfollowed_namespaces())
+        self._seen = {
+            identity_of(loop),
+            identity_of(self),
+            identity_of(vars(self)),
+            identity_of(sys.modules),
+        }
+        self._seen.update(identity_of(value) for value in vars(self).values())
+        unfollowed = sys.stdlib_module_names - _FOLLOWED
+        self._seen.update(self._imported.namespaces_of(unfollowed | _TOOLS))
+        self._left += self._imported.put_into(unfollowed)
         watched = _asyncio_compat.watched_by(loop)
         ends = peers.other_ends(watched)
         # The callbacks that read what is written to a connection, by the other end's descriptor.
@@ -269,25 +182,38 @@ class _ReferenceSearch:
         self._left.extend(things)
 
     def follow_task(self, task: AnyTask) -> None:
-        """Add a task that may go on and end: its references, and the callbacks of its end."""
-        if id(task) not in self._seen:
-            self._seen.add(id(task))
+        """Add a task that may go on: its references, and the callbacks of its end if it may end."""
+        if identity_of(task) in self._seen:
+            return
+        self._seen.add(identity_of(task))
+        if self._may_end(task):
             self._left += gc.get_referents(task)
+        else:
+            used = (CoroutineType, Context, dict)
+            self._left += [each for each in gc.get_referents(task) if isinstance(each, used)]
 
     def note_threads(self, frames: Iterable[FrameType]) -> None:
-        """Add waiting threads; each goes on once the search reaches what it waits for."""
+        """Add waiting threads; each goes on once the search reaches what it waits for.
+
+        One that does not show what it waits for may go on at any time.
+        """
         for innermost in frames:
-            for frame in with_callers(innermost):
-                for thing in parts_of(variables_of(frame).values(), 2):
-                    if type(thing).__module__ in _OF_THREADS:
-                        self._threads[id(thing)] = innermost
+            variables = list(_variables_of_all(innermost))
+            awaited = [
+                identity_of(thing)
+                for thing in parts_of(variables, 2)
+                if type(thing).__module__ in _OF_THREADS
+            ]
+            self._threads.update(dict.fromkeys(awaited, innermost))
+            if not awaited:
+                self._left += variables
 
     def finds_any(self) -> bool:
         """Whether the search reaches a wanted task, or what that waits for."""
         left, seen, waiting = self._left, self._seen, self._waiting
         while left:
             thing = left.pop()
-            number = id(thing)
+            number = identity_of(thing)
             if number in seen:
                 continue
             if number in waiting:
@@ -296,8 +222,7 @@ class _ReferenceSearch:
                     return True
                 self.follow_task(task)
             if number in self._threads:
-                for frame in with_callers(self._threads[number]):
-                    left += variables_of(frame).values()
+                left += _variables_of_all(self._threads[number])
             if issubclass(type(thing), weakref.ref):
                 left.append(thing())
                 continue
@@ -305,7 +230,7 @@ class _ReferenceSearch:
             if not gc.is_tracked(thing):
                 continue
             seen.add(number)
-            if len(seen) > _MOST_WHILE_IT_RUNS:
+            if len(seen) > _MOST:
                 return True
             left += self._following(thing)
         return False
@@ -324,11 +249,17 @@ class _ReferenceSearch:
         ):
             return ()
         found = gc.get_referents(thing)
-        found += _imported_through(thing)
+        found += self._imported.through(thing)
         if issubclass(kind, socket.socket):
             found += self._hearing.get(thing.fileno(), ())
         found += _finalizers_of(thing)
         return found
+
+
+def _variables_of_all(innermost: FrameType) -> Iterator[object]:
+    """The variables of all functions that a thread is in."""
+    for frame in with_callers(innermost):
+        yield from variables_of(frame).values()
 
 
 # The modules of the classes with which threads wait for one another.
@@ -370,11 +301,132 @@ def _is_own(thing: Any) -> bool:
     return str(module).startswith(_OWN)
 
 
-def _unfollowed_namespaces() -> set[int]:
-    """The identities of the namespaces of modules that lead to everything."""
-    unfollowed = (sys.stdlib_module_names | set(_TOOLS)) - _FOLLOWED
-    return {
-        id(getattr(module, "__dict__", None))
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in unfollowed
-    }
+def _leads_to_pytest(kind: type) -> bool:
+    """Whether objects of a type lead to pytest's configuration, and a program does not use them."""
+    # A custom class may have any object as its module.
+    module: object = kind.__module__
+    if not isinstance(module, str):
+        return False
+    return module == _LOADERS or (module == _HANDLERS and issubclass(kind, logging.Handler))
+
+
+_LOADERS, _HANDLERS = "_pytest.assertion.rewrite", "_pytest.logging"
+
+
+class _Imported:
+    """The modules that are imported now, by what leads to them."""
+
+    def __init__(self) -> None:
+        self._modules = dict(sys.modules)
+        self._by_package: dict[str, list[object]] = {}
+        for name, module in self._modules.items():
+            self._by_package.setdefault(_package_of(name), []).append(module)
+
+    def through(self, thing: object) -> Iterable[object]:
+        """The modules that a function imports when it is called, or a lazy name when it is used."""
+        if type(thing) is FunctionType:
+            names = _names_imported_by(thing.__code__)
+            return self._imported_by(names, thing.__globals__) if names else ()
+        path = _imports.path_of(thing)
+        if path is None:
+            return ()
+        # The path of a name in a module, or of a module.
+        return self._named(path, path.rpartition(".")[0])
+
+    def namespaces_of(self, packages: Iterable[str]) -> set[int]:
+        """The identities of the namespaces of all modules of some packages."""
+        return {identity_of(vars(module)) for module in self._of_packages(packages)}
+
+    def put_into(self, packages: Collection[str]) -> Iterator[object]:
+        """What code of others has put into the modules of some packages, such as a mock."""
+        for module in self._of_packages(packages):
+            for value in list(vars(module).values()):
+                origin = _origin_of(value)
+                if _package_of(origin) not in packages:
+                    is_of_others = _package_of(origin) not in _TOOLS
+                else:
+                    # Such as the method of an event in the place of a function.
+                    is_moved = type(value) is MethodType and origin != module.__name__
+                    is_of_others = is_moved or _is_mock(type(value))
+                if is_of_others:
+                    yield value
+
+    def _imported_by(self, names: Iterable[str], namespace: Mapping[str, Any]) -> Iterator[object]:
+        """The modules that a function imports, of those that are imported already.
+
+        What is imported for the first time may import all of its package.
+
+        Args:
+            names: the names in its import statements.
+            namespace: its global variables.
+        """
+        parents = [""]
+        package = namespace.get("__package__")
+        while isinstance(package, str) and package:
+            # Of a relative import, whose level is not looked at.
+            parents.append(f"{package}.")
+            package = package.rpartition(".")[0]
+        for name in names:
+            possible = [f"{parent}{name}".rstrip(".") for parent in parents]
+            found = [self._modules[each] for each in possible if each in self._modules]
+            yield from found or self._of_packages({_package_of(each) for each in possible})
+
+    def _named(self, *paths: str) -> Iterable[object]:
+        for path in paths:
+            if path in self._modules:
+                return [self._modules[path]]
+        return self._of_packages({_package_of(path) for path in paths})
+
+    def _of_packages(self, packages: Iterable[str]) -> Iterator[ModuleType]:
+        for package in packages:
+            for module in self._by_package.get(package, ()):
+                # What calls itself a module may be anything.
+                if issubclass(type(module), ModuleType):
+                    yield cast("ModuleType", module)
+
+
+def _origin_of(value: Any) -> str:
+    """The module whose code has made an object, as far as the object shows it."""
+    kind: Any = type(value)
+    if kind is functools.partial:
+        return _origin_of(value.func)
+    if kind is ModuleType:
+        return "builtins"
+    if kind is MethodType:
+        return _origin_of(value.__func__)
+    if kind is FunctionType:
+        # Not its __module__: functools.wraps() copies that of another function.
+        return str(value.__globals__.get("__name__"))
+    # A custom class may have any object as its module.
+    return str((value if issubclass(kind, type) else kind).__module__)
+
+
+def _package_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_mock(kind: type) -> bool:
+    mocks = sys.modules.get("unittest.mock")
+    return mocks is not None and issubclass(kind, mocks.NonCallableMock)
+
+
+# The search asks for most functions of the process, and each search for the same ones.
+@functools.lru_cache(maxsize=100_000)
+def _names_imported_by(code: CodeType) -> tuple[str, ...]:
+    """The names in the import statements of a function, and of the functions inside of it."""
+    names = [
+        name
+        for inner in code.co_consts
+        if isinstance(inner, CodeType)
+        for name in _names_imported_by(inner)
+    ]
+    if _IMPORT_NAME in code.co_code[::2]:
+        names += [
+            str(instruction.argval)
+            for instruction in dis.get_instructions(code)
+            if instruction.opname == "IMPORT_NAME"
+        ]
+    return tuple(names)
+
+
+_IMPORT_NAME = dis.opmap["IMPORT_NAME"]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
-from aldente._diagnosis.deadlock import stuck_tasks
-from aldente._diagnosis.reachability import can_reach
-from aldente._diagnosis.waits import AwaitGraph
+from aldente._diagnosis.endless import is_endless
+from aldente._diagnosis.reachability import is_out_of_reach
+from aldente._diagnosis.waits import FREE_KINDS, AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.ending import end
 from aldente._explore.observations import ObservedOperations, observed
@@ -34,7 +34,6 @@ from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.outside import BlockingSleep
 from aldente._simulation.timers import START
 from aldente._simulation.trace import ChoiceWatch, Fingerprint, Tracer
-from aldente._stacks import frames_of_threads
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall
@@ -389,8 +388,8 @@ def _make_loop(
         quiet: the await graph is added here if the main task is found stuck while timers go on.
     """
 
-    def on_quiet(loop: SimulatedLoop) -> AldenteError | None:
-        graph = _graph_if_stuck(loop)
+    def on_quiet(loop: SimulatedLoop, threads: list[FrameType]) -> AldenteError | None:
+        graph = _graph_if_stuck(loop, threads)
         if graph is None:
             return None
         quiet.append(graph)
@@ -448,25 +447,25 @@ def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
         raise
 
 
-def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
-    """The await graph if no task that goes on can ever end the main task's wait; else None."""
+def _graph_if_stuck(loop: SimulatedLoop, threads: list[FrameType]) -> AwaitGraph | None:
+    """The await graph if nothing that goes on can ever end the main task's wait; else None."""
     main = loop.main_task
     if main is None or main.done():
         return None
-    graph = await_graph.snapshot(asyncio.all_tasks(loop))
-    names = [task.name for task in graph.tasks]
-    if names.count(main.get_name()) != 1:
+    tasks = asyncio.all_tasks(loop)
+    graph = await_graph.snapshot(tasks)
+    if [task.name for task in graph.tasks].count(main.get_name()) != 1:
         return None
-    numbers = stuck_tasks(graph)
-    if names.index(main.get_name()) not in numbers:
-        return None
-    stuck_names = {names[number] for number in numbers}
-    tasks = sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
-    stuck = [task for task in tasks if task.get_name() in stuck_names]
-    actors = [task for task in tasks if task.get_name() not in stuck_names]
-    frames = frames_of_threads()
-    del frames[threading.get_ident()]
-    return None if can_reach(loop, actors, stuck, frames.values()) else graph
+    is_stuck = is_out_of_reach(
+        loop,
+        main,
+        sorted(tasks, key=asyncio.Task.get_name),
+        free=FREE_KINDS,
+        threads=threads,
+        callbacks=loop.network.callbacks_for_anyone() if loop.has_network else (),
+        may_end=lambda task: not is_endless(task),
+    )
+    return graph if is_stuck else None
 
 
 def _explained(

@@ -97,8 +97,7 @@ class DeadlockWatch:
         future = (run.runs, id(_asyncio_compat.waited_future(main)))
         wait = self._waits.get(run)
         if not self._is_quiet(look):
-            # The loop is at work, maybe on timers beside the stuck task. Look at the frames of
-            # threads only while the loop waits, as its work may free what they refer to.
+            # The loop is at work, maybe on timers beside the stuck task.
             if wait is not None and not _asyncio_compat.timers_of(look.loop):
                 self._waits.pop(run, None)
         elif not self._may_be_stuck(look):
@@ -157,11 +156,10 @@ class DeadlockWatch:
         """Whether the main task may be stuck, as seen from another thread."""
         return not _asyncio_compat.handles_signals(look.loop) and (
             all(
-                thread == look.run.thread
-                or thread in self._bystanders
+                thread in self._bystanders
                 or can_only_wait(other)
                 or _is_at_rest(thread, other, look.run)
-                for thread, other in look.frames.items()
+                for thread, other in look.frames_of_others.items()
             )
         )
 

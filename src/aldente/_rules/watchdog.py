@@ -220,12 +220,15 @@ class Look(NamedTuple):
     def frames(self) -> dict[int, FrameType]:
         """The frame that each thread is running now, except aldente's own threads.
 
-        For ending a run; a watcher that only watches uses `stack`.
+        For ending a run; a watcher that only watches uses `stack` and `frames_of_others`.
         """
-        frames = frames_of_threads(self.get_frames)
-        for thread in list(_python_compat.hidden_threads):
-            frames.pop(thread, None)
-        return frames
+        return frames_of_threads(self.get_frames, list(_python_compat.hidden_threads))
+
+    @property
+    def frames_of_others(self) -> dict[int, FrameType]:
+        """The frame that each thread is running now, except the loop's and aldente's own."""
+        left_out = [self.run.thread, *_python_compat.hidden_threads]
+        return frames_of_threads(self.get_frames, left_out)
 
 
 # The function in which an event loop waits for its selector, and its file.

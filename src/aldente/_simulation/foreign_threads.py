@@ -15,6 +15,7 @@ import math
 import threading
 import weakref
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
@@ -25,6 +26,7 @@ from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.turns import is_going
+from aldente._stacks import frames_of_threads
 from aldente._system import monotonic, sleep
 
 # How often the loop looks at threads until it no longer waits for them: at those that show no
@@ -124,8 +126,26 @@ class ForeignThreads:
         return not self._are_more and self._are_older()
 
     def can_only_wait(self) -> bool:
-        """Whether all threads are older, and those that belong to the program wait for work."""
-        return self._are_older() and not (self._are_more and self._look_at().may_ever_call_in())
+        """Whether all threads that may belong to the program wait for other threads."""
+        return self.is_alone() or not (self._inbox or self._look_at().may_ever_call_in())
+
+    def stay_silent(self) -> bool:
+        """Whether they still only wait after a moment in real time.
+
+        On a busy machine a woken thread may not have run yet, and looks as before.
+        """
+        if self.is_alone():
+            return True
+        self._heard.clear()
+        return self.can_only_wait() and not self._heard.wait(_CONFIRMATION) and self.can_only_wait()
+
+    def frames(self) -> list[FrameType]:
+        """The frames of the threads that may belong to the program."""
+        if self.is_alone():
+            return []
+        frames = frames_of_threads(without=[threading.get_ident()])
+        found = [frames.get(thread.ident or 0) for thread in self._look_at().others()]
+        return [frame for frame in found if frame is not None]
 
     def _are_older(self) -> bool:
         """Whether no thread has been started or has called in since the loop was made."""

@@ -10,6 +10,7 @@ import warnings
 from asyncio import Future, current_task
 from collections.abc import Callable
 from contextvars import Context
+from types import FrameType
 from typing import Any
 
 from aldente import _asyncio_compat
@@ -68,8 +69,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         is_serial: whether operations run one at a time.
         is_watched: whether to note what else the program does while operations run.
         is_paced: whether a bare yield of the main task is a turn for all others.
-        on_quiet: called with the loop when only timers have kept it going for a while; returns an
-            error if the program is stuck.
+        on_quiet: called with the loop, and the frames of the program's other threads, when only
+            timers have kept it going for a while; returns an error if the program is stuck.
 
     Attributes:
         real_time: how long the run may take by the wall clock.
@@ -106,7 +107,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         is_serial: bool = False,
         is_watched: bool = False,
         is_paced: bool = False,
-        on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
+        on_quiet: Callable[[SimulatedLoop, list[FrameType]], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(strategy, holds_all=order == "any", slack=slack)
         self.is_paced = is_paced
@@ -346,11 +347,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         main = self.main_task
         if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
             return
-        if not self._foreign.can_only_wait():
-            return
-        if self._last_steps.get(identity_of(main), START) < self._quiet_since:
-            error = self._on_quiet(self)
-            if error is not None:
+        threads = self._foreign
+        has_waited = self._last_steps.get(identity_of(main), START) < self._quiet_since
+        if has_waited and threads.can_only_wait():
+            error = self._on_quiet(self, threads.frames())
+            if error is not None and threads.stay_silent():
                 self.fail(error)
         self._quiet_since = self._now
 

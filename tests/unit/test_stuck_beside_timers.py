@@ -1,0 +1,404 @@
+"""Which programs never go on although timers keep their simulated loop going."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import logging
+import queue
+import random
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import aldente
+
+# The main task has waited for all of the second thousand when the loop looks.
+LONG = 2_500
+
+Program = Callable[[], Coroutine[Any, Any, object]]
+
+
+async def after_long(act: Callable[[], object]) -> None:
+    """Act after so many sleeps that the loop has looked whether the main task is stuck."""
+    for _ in range(LONG):
+        await asyncio.sleep(1)
+    act()
+
+
+def deadlock_in(program: Program) -> aldente.DeadlockError | None:
+    """The deadlock that a run of a program ends with; None if it ends well."""
+    try:
+        aldente.run(program, clock="simulated", seed=1)
+    except aldente.DeadlockError as error:
+        return error
+    return None
+
+
+async def by_connecting() -> None:
+    """A server sets the event when another task connects to it."""
+    event = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        event.set()
+        writer.close()
+
+    async def connect() -> None:
+        for _ in range(LONG):
+            await asyncio.sleep(1)
+        _, writer = await asyncio.open_connection("127.0.0.1", 8000)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 8000)
+    async with server, asyncio.TaskGroup() as group:
+        group.create_task(connect())
+        await event.wait()
+
+
+async def by_a_datagram() -> None:
+    """A protocol sets the event when another task sends to its address."""
+    event = asyncio.Event()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            event.set()
+
+    async def send() -> None:
+        for _ in range(LONG):
+            await asyncio.sleep(1)
+        sender, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=("127.0.0.1", 9000)
+        )
+        sender.sendto(b"x")
+        sender.close()
+
+    receiver, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Receiver, local_addr=("127.0.0.1", 9000)
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send())
+        await event.wait()
+    receiver.close()
+
+
+async def by_a_late_answer() -> None:
+    """The handler of a connection answers late."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await after_long(writer.close)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 8000):
+        reader, writer = await asyncio.open_connection("127.0.0.1", 8000)
+        await reader.read()
+        writer.close()
+
+
+async def through_the_loop() -> None:
+    """The event is an attribute of the loop."""
+    loop: Any = asyncio.get_running_loop()
+    loop.event = asyncio.Event()
+
+    def act() -> None:
+        there: Any = asyncio.get_running_loop()
+        there.event.set()
+
+    task = asyncio.create_task(after_long(act))
+    await loop.event.wait()
+    await task
+
+
+_in_context = contextvars.ContextVar[asyncio.Event]("_in_context")
+
+
+async def through_the_context() -> None:
+    """The event is the value of a context variable."""
+    event = asyncio.Event()
+    _in_context.set(event)
+    task = asyncio.create_task(after_long(lambda: _in_context.get().set()))
+    await event.wait()
+    await task
+
+
+async def by_the_end_of_a_task() -> None:
+    """The main task waits for one that waits for the end of another."""
+    last = asyncio.create_task(after_long(lambda: None))
+    await asyncio.create_task(asyncio.wait([last]))
+
+
+async def by_a_callback_at_the_end_of_a_task() -> None:
+    """A task's callback sets the event."""
+    event = asyncio.Event()
+    task = asyncio.create_task(after_long(lambda: None))
+    task.add_done_callback(lambda _: event.set())
+    await event.wait()
+
+
+async def through_a_weak_reference() -> None:
+    """A task has a weak reference to the event."""
+    event = asyncio.Event()
+    reference = weakref.ref(event)
+
+    def act() -> None:
+        found = reference()
+        assert found is not None
+        found.set()
+
+    task = asyncio.create_task(after_long(act))
+    await event.wait()
+    await task
+
+
+async def through_a_weak_set() -> None:
+    """A task has a set of weak references."""
+    event = asyncio.Event()
+    events = weakref.WeakSet([event])
+
+    def act() -> None:
+        for each in events:
+            each.set()
+
+    task = asyncio.create_task(after_long(act))
+    await event.wait()
+    await task
+
+
+async def by_a_finalizer() -> None:
+    """The event is set when an object is freed that a task has."""
+    event = asyncio.Event()
+
+    class Thing:
+        pass
+
+    async def hold(things: list[Thing]) -> None:
+        await after_long(things.clear)
+
+    thing = Thing()
+    weakref.finalize(thing, event.set)
+    task = asyncio.create_task(hold([thing]))
+    del thing
+    await event.wait()
+    await task
+
+
+async def by_a_mock() -> None:
+    """A mock in the standard library sets the event."""
+    event = asyncio.Event()
+    with mock.patch("random.random", side_effect=event.set):
+        task = asyncio.create_task(after_long(lambda: random.random()))
+        await event.wait()
+        await task
+
+
+async def by_a_wrapper() -> None:
+    """A function that looks like one of the standard library sets it."""
+    event, original = asyncio.Event(), random.random
+    wrapper = functools.wraps(original)(lambda: event.set())
+    with mock.patch("random.random", wrapper):
+        task = asyncio.create_task(after_long(lambda: random.random()))
+        await event.wait()
+        await task
+
+
+async def by_a_method_in_the_place_of_a_function() -> None:
+    """A method of the event itself is in the standard library."""
+    event = asyncio.Event()
+    with mock.patch("random.random", event.set):
+        task = asyncio.create_task(after_long(lambda: random.random()))
+        await event.wait()
+        await task
+
+
+async def by_a_log_handler() -> None:
+    """A log handler sets it."""
+    event = asyncio.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event.set()
+
+    logger, handler = logging.getLogger(__name__), Handler()
+    logger.addHandler(handler)
+    try:
+        task = asyncio.create_task(after_long(lambda: logger.error("now")))
+        await event.wait()
+        await task
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        by_connecting,
+        by_a_datagram,
+        by_a_late_answer,
+        through_the_loop,
+        through_the_context,
+        by_the_end_of_a_task,
+        by_a_callback_at_the_end_of_a_task,
+        through_a_weak_reference,
+        through_a_weak_set,
+        by_a_finalizer,
+        by_a_mock,
+        by_a_wrapper,
+        by_a_method_in_the_place_of_a_function,
+        by_a_log_handler,
+    ],
+)
+def test_what_goes_on_late(program: Program) -> None:
+    """What a task that sleeps may do in the end is no deadlock, however it gets to it."""
+    assert deadlock_in(program) is None
+
+
+async def beside_a_heartbeat() -> None:
+    """Nothing sets the event, beside a heartbeat."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_beat())
+        await asyncio.Event().wait()
+
+
+async def _beat() -> None:
+    while True:
+        await asyncio.sleep(1)
+
+
+async def beside_a_server() -> None:
+    """Nothing sets the event, beside a server that somebody else may connect to."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 8000):
+        await beside_a_heartbeat()
+
+
+async def beside_a_task_that_waits() -> None:
+    """The one that would set the event waits for another one that is never set."""
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def forward() -> None:
+        await first.wait()
+        second.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_beat())
+        group.create_task(forward())
+        await second.wait()
+
+
+async def beside_a_thread_that_was_started_in_the_run() -> None:
+    """A thread of the run waits for work that nothing gives it."""
+    works = queue.SimpleQueue[Callable[[], object] | None]()
+
+    def work_off() -> None:
+        while (work := works.get()) is not None:
+            work()
+
+    thread = threading.Thread(target=work_off)
+    thread.start()
+    try:
+        await beside_a_heartbeat()
+    finally:
+        works.put(None)
+        thread.join()
+
+
+async def beside_a_thread_that_has_called_in() -> None:
+    """The same thread, after it has called into the loop."""
+    works = queue.SimpleQueue[Callable[[], object] | None]()
+
+    def work_off() -> None:
+        while (work := works.get()) is not None:
+            work()
+
+    thread = threading.Thread(target=work_off)
+    thread.start()
+    try:
+        answer = asyncio.get_running_loop().create_future()
+        call = answer.get_loop().call_soon_threadsafe
+        works.put(functools.partial(call, answer.set_result, None))
+        await answer
+        await beside_a_heartbeat()
+    finally:
+        works.put(None)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        beside_a_heartbeat,
+        beside_a_server,
+        beside_a_task_that_waits,
+        beside_a_thread_that_was_started_in_the_run,
+        beside_a_thread_that_has_called_in,
+    ],
+)
+def test_what_never_goes_on(program: Program) -> None:
+    """What no task, callback or thread has a way to is a deadlock, though a timer goes on."""
+    error = deadlock_in(program)
+    assert error is not None
+    assert error.beside_timers
+
+
+def test_a_search_for_what_never_goes_on() -> None:
+    """What aldente itself keeps to explain a failure leads to no task."""
+    failure = aldente.search(beside_a_heartbeat, runs=1).failure
+    assert failure is not None
+    assert isinstance(failure.exception, aldente.DeadlockError)
+    assert not failure.inexact
+    assert failure.waiting is not None
+
+
+@pytest.fixture
+def idle_pool() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """A pool whose thread waits for work."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        yield pool
+
+
+def test_a_pool_that_is_older_than_the_run(
+    idle_pool: concurrent.futures.ThreadPoolExecutor,
+) -> None:
+    """A pool that waits for work hides no deadlock; a task that gives it work is none."""
+    assert deadlock_in(beside_a_heartbeat) is not None
+
+    async def main() -> None:
+        event, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def give() -> None:
+            idle_pool.submit(loop.call_soon_threadsafe, event.set)
+
+        task = asyncio.create_task(after_long(give))
+        await event.wait()
+        await task
+
+    assert deadlock_in(main) is None
+
+
+def test_a_thread_that_holds_what_is_waited_for() -> None:
+    """A task may have a thread go on by setting what the thread waits for."""
+
+    async def main() -> None:
+        loop, released = asyncio.get_running_loop(), threading.Event()
+        answer = loop.create_future()
+
+        def hold(answer: asyncio.Future[None]) -> None:
+            released.wait()
+            loop.call_soon_threadsafe(answer.set_result, None)
+
+        thread = threading.Thread(target=hold, args=(answer,))
+        thread.start()
+        task = asyncio.create_task(after_long(released.set))
+        await answer
+        await task
+        thread.join()
+
+    assert deadlock_in(main) is None
