@@ -680,3 +680,18 @@ def test_a_search_is_for_programs() -> None:
 
     with pytest.raises(RuntimeError, match=r"aldente.search\(\) cannot be called"):
         asyncio.run(within())
+
+
+def test_the_repr_of_a_long_failure() -> None:
+    """At a prompt a result is short, however many steps the run has."""
+
+    async def main() -> None:
+        for _ in range(1_000):
+            await asyncio.sleep(1)
+        raise ValueError("in the end")
+
+    exploration = aldente.search(main, runs=1)
+    assert exploration.failure is not None
+    assert len(exploration.failure.steps) > 1_000
+    assert "Failure(exception=ValueError('in the end'), token=" in repr(exploration)
+    assert len(repr(exploration)) < 1_000

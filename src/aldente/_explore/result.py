@@ -50,18 +50,19 @@ class Failure:
             not asked for, or is what failed.
     """
 
+    # The repr is short, for prompts: all of a run may take megabytes, and `report` tells it.
     exception: BaseException
-    schedule: Schedule
+    schedule: Schedule = field(repr=False)
     token: str
     run: int
     inexact: str = ""
     shrinking: Shrinking | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = field(default=(), repr=False)
     reach: str = ""
-    waiting: AwaitGraph | None = None
+    waiting: AwaitGraph | None = field(default=None, repr=False)
     findings: tuple[str, ...] = ()
     hint: str = ""
-    stock_order: tuple[Step, ...] = ()
+    stock_order: tuple[Step, ...] = field(default=(), repr=False)
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
