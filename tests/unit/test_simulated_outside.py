@@ -26,7 +26,7 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
-from aldente._runner.outside import busy_threads
+from aldente._runner.outside import present_threads
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.remote_jobs import name_of
 from aldente._strategies.fifo import Fifo
@@ -375,14 +375,14 @@ def test_a_job_of_other_code_before_the_run() -> None:
     reading, writing = os.pipe()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         pool.submit(int).result()
-        [thread] = {*threading.enumerate()} - {*busy_threads()}
+        [thread] = present_threads().idle
         job = pool.submit(os.read, reading, 1)
         while not job.running():
             time.sleep(0)
-        assert thread in busy_threads()
+        assert thread in present_threads().busy
         os.write(writing, b".")
         job.result()
-        assert thread not in busy_threads()
+        assert thread not in present_threads().busy
     os.close(reading)
     os.close(writing)
 

@@ -41,7 +41,8 @@ from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import WaitKind
 from aldente._python_compat import identity_of
 from aldente._runner import peers
-from aldente._runner.threads import parts_of
+from aldente._runner.threads import awaited_by
+from aldente._source import is_programs
 from aldente._stacks import variables_of, with_callers
 
 AnyTask = asyncio.Task[Any]
@@ -175,7 +176,7 @@ class _ReferenceSearch:
             if end not in matched:
                 self._left += _used_by(callbacks)
         # Threads, by the identity of what they may wait for.
-        self._threads: dict[int, FrameType] = {}
+        self._threads: dict[int, list[FrameType]] = {}
 
     def follow(self, things: Iterable[Any]) -> None:
         """Add objects that running code may use."""
@@ -198,15 +199,11 @@ class _ReferenceSearch:
         One that does not show what it waits for may go on at any time.
         """
         for innermost in frames:
-            variables = list(_variables_of_all(innermost))
-            awaited = [
-                identity_of(thing)
-                for thing in parts_of(variables, 2)
-                if type(thing).__module__ in _OF_THREADS
-            ]
-            self._threads.update(dict.fromkeys(awaited, innermost))
-            if not awaited:
-                self._left += variables
+            awaited = awaited_by(innermost)
+            if awaited is None or awaited is innermost:
+                self._left += _variables_of_all(innermost)
+            else:
+                self._threads.setdefault(identity_of(awaited), []).append(innermost)
 
     def finds_any(self) -> bool:
         """Whether the search reaches a wanted task, or what that waits for."""
@@ -222,7 +219,8 @@ class _ReferenceSearch:
                     return True
                 self.follow_task(task)
             if number in self._threads:
-                left += _variables_of_all(self._threads[number])
+                for innermost in self._threads.pop(number):
+                    left += _variables_of_all(innermost)
             if issubclass(type(thing), weakref.ref):
                 left.append(thing())
                 continue
@@ -260,10 +258,6 @@ def _variables_of_all(innermost: FrameType) -> Iterator[object]:
     """The variables of all functions that a thread is in."""
     for frame in with_callers(innermost):
         yield from variables_of(frame).values()
-
-
-# The modules of the classes with which threads wait for one another.
-_OF_THREADS = frozenset({"_thread", "threading", "queue", "_queue"})
 
 
 def _finalizers_of(thing: object) -> Iterator[object]:
@@ -338,18 +332,24 @@ class _Imported:
         return {identity_of(vars(module)) for module in self._of_packages(packages)}
 
     def put_into(self, packages: Collection[str]) -> Iterator[object]:
-        """What code of others has put into the modules of some packages, such as a mock."""
+        """What code of others has put into the modules of some packages, such as a mock.
+
+        Libraries do so for good, and their modules lead to much. Of a library's function only what
+        it has been given counts, and of its classes nothing.
+        """
         for module in self._of_packages(packages):
             for value in list(vars(module).values()):
-                origin = _origin_of(value)
-                if _package_of(origin) not in packages:
-                    is_of_others = _package_of(origin) not in _TOOLS
-                else:
-                    # Such as the method of an event in the place of a function.
-                    is_moved = type(value) is MethodType and origin != module.__name__
-                    is_of_others = is_moved or _is_mock(type(value))
-                if is_of_others:
+                if not _is_put_into(module.__name__, value, packages):
+                    continue
+                kind = type(value)
+                if kind is FunctionType and not is_programs(value.__code__.co_filename):
+                    yield from (value.__closure__, value.__defaults__, vars(value))
+                elif not issubclass(kind, type) or self._is_programs(value):
                     yield value
+
+    def _is_programs(self, kind: type) -> bool:
+        file = getattr(self._modules.get(str(kind.__module__)), "__file__", "<a string>")
+        return isinstance(file, str) and is_programs(file)
 
     def _imported_by(self, names: Iterable[str], namespace: Mapping[str, Any]) -> Iterator[object]:
         """The modules that a function imports, of those that are imported already.
@@ -383,6 +383,16 @@ class _Imported:
                 # What calls itself a module may be anything.
                 if issubclass(type(module), ModuleType):
                     yield cast("ModuleType", module)
+
+
+def _is_put_into(module: str, value: object, packages: Container[str]) -> bool:
+    """Whether code outside of some packages has given a module of theirs a value."""
+    origin = _origin_of(value)
+    package = _package_of(origin)
+    if package not in packages:
+        return package not in _TOOLS
+    # Such as the method of an event in the place of a function.
+    return _is_mock(type(value)) or (type(value) is MethodType and origin != module)
 
 
 def _origin_of(value: Any) -> str:

@@ -13,14 +13,21 @@ import socket
 import threading
 from collections.abc import Callable, Collection
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aldente import _python_compat
 from aldente._runner import peers
 from aldente._runner.peers import Peer, kinds_of, opened_socket
-from aldente._runner.threads import can_only_wait
+from aldente._runner.threads import (
+    FUTEX,
+    can_only_wait,
+    polls_for_work,
+    system_call,
+    waits_for_condition,
+)
 from aldente._source import is_programs
 from aldente._stacks import frames_of_threads, variables_of, with_callers
+from aldente._system import sleep
 
 # What `signal.getsignal` gives for each signal, in their order.
 Handlers = tuple[Any, ...]
@@ -155,26 +162,66 @@ def _chosen_ports() -> tuple[int, int]:
     return first, last
 
 
-def busy_threads() -> list[threading.Thread]:
-    """The threads that do something of their own now, such as a server or a timer.
+class PresentThreads(NamedTuple):
+    """The threads that there are now.
 
-    All others wait for another thread, such as an executor's thread without a job. A program can
-    give them work, and what they do then is a part of that program.
+    Attributes:
+        busy: those that do something of their own, such as a server or a timer.
+        idle: those that wait for another thread, such as an executor's thread without a job. A
+            program can give them work, and what they do then is a part of that program.
+    """
+
+    busy: list[threading.Thread]
+    idle: list[threading.Thread]
+
+
+def present_threads() -> PresentThreads:
+    """The threads that there are now.
+
+    Waits for a moment, in real time, for threads that have just done some work, and are about to
+    wait for more.
     """
     if threading.active_count() == 1:
-        return threading.enumerate()
-    frames = frames_of_threads()
-    return [
-        thread
-        for thread in threading.enumerate()
-        if not _waits_for_work(frames.get(thread.ident or 0))
-    ]
+        return PresentThreads(threading.enumerate(), [])
+    present, is_settled = _look_at_threads()
+    looks = 1
+    while not is_settled and looks < _LOOKS:
+        sleep(_PAUSE)
+        present, is_settled = _look_at_threads()
+        looks += 1
+    return present
 
 
-def _waits_for_work(frame: FrameType | None) -> bool:
-    if frame is None:
+def _look_at_threads() -> tuple[PresentThreads, bool]:
+    """The threads that there are now, and whether none may be about to wait for work."""
+    present, frames = PresentThreads([], []), frames_of_threads()
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident or 0)
+        is_idle = frame is not None and _waits_for_work(frame)
+        (present.idle if is_idle else present.busy).append(thread)
+    here = threading.current_thread()
+    return present, not any(
+        thread is not here and _is_under_way(thread, frames.get(thread.ident or 0))
+        for thread in present.busy
+    )
+
+
+# How often, and with which pauses in seconds, to look at threads that may be about to wait. Not by
+# real time: on a busy machine they may not run for a while, and neither does this thread.
+_LOOKS = 50
+_PAUSE = 0.0001
+
+
+def _is_under_way(thread: threading.Thread, frame: FrameType | None) -> bool:
+    """Whether a thread runs Python code, or waits for the GIL; False where it is not shown."""
+    if frame is None or waits_for_condition(frame):
         return False
-    if can_only_wait(frame):
+    call = system_call(thread)
+    return call == ["running"] or bool(FUTEX and call[:1] == [FUTEX])
+
+
+def _waits_for_work(frame: FrameType) -> bool:
+    if can_only_wait(frame) or polls_for_work(frame):
         return True
     # The job of an executor's thread has returned, and the thread is about to wait for the next.
     stack = with_callers(frame)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import dis
 import functools
-import gc
 import inspect
 import os
 import queue
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
 from types import CodeType, FrameType, MemberDescriptorType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from aldente import _python_compat
 from aldente._stacks import frames_of_threads, variables_of, with_callers
@@ -24,21 +24,42 @@ from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 def can_only_wait(frame: FrameType | None) -> bool:
     """Whether a thread waits, without a time-out, for another thread."""
+    return awaited_by(frame) is not None
+
+
+def awaited_by(frame: FrameType | None) -> object:
+    """What a thread waits for without a time-out, or its frame if that is not shown; else None."""
     if frame is None:
-        return False
+        return None
+    code, variables = frame.f_code, variables_of(frame)
     if is_worker(frame):
         # It has no job.
-        return True
-    code = frame.f_code
+        return next((each for each in variables.values() if type(each) is _QUEUE), frame)
     if code.co_filename == threading.__file__:
         if code.co_name == "wait":
-            return variables_of(frame).get("timeout", 0) is None
+            return variables["self"] if variables.get("timeout", 0) is None else None
         if code.co_name in ("join", "_wait_for_tstate_lock"):
-            return variables_of(frame).get("timeout", 0) in (None, -1)
-    call = (
-        _python_compat.call_of_thread(code, variables_of(frame)) if code.co_name == "run" else None
-    )
-    return _waits_in_c(frame) if call is None else _is_wait(*call)
+            return variables["self"] if variables.get("timeout", 0) in (None, -1) else None
+    call = _python_compat.call_of_thread(code, variables)
+    return _awaited_in_c(frame, variables) if call is None else _awaited_in_call(*call)
+
+
+def polls_for_work(frame: FrameType | None) -> bool:
+    """Whether a thread is in ``get()`` of an empty `queue.Queue`, with a time-out."""
+    if not waits_for_condition(frame) or variables_of(frame).get("timeout") is None:
+        return False
+    # There may be frames between: rules wrap functions that block.
+    for caller in with_callers(frame)[1:5]:
+        if (caller.f_code.co_name, caller.f_code.co_filename) == ("get", queue.__file__):
+            items = attribute_of(variables_of(caller).get("self"), "queue")
+            return isinstance(items, (collections.deque, list)) and not items
+    return False
+
+
+def waits_for_condition(frame: FrameType | None) -> TypeGuard[FrameType]:
+    """Whether a thread is in ``wait()`` of a condition or an event."""
+    code = None if frame is None else frame.f_code
+    return code is not None and (code.co_name, code.co_filename) == ("wait", threading.__file__)
 
 
 def is_worker(frame: FrameType) -> bool:
@@ -53,24 +74,23 @@ def does_job(frame: FrameType) -> bool:
 
 # What waits in C, and so has no frame: by type, the method that waits, and the attribute that shows
 # whether it has to.
-_LOCK = type(threading.Lock())
+_LOCK, _QUEUE = type(threading.Lock()), queue.SimpleQueue
 _WAITING: dict[tuple[type, str], Callable[[Any], bool]] = {
-    (queue.SimpleQueue, "get"): queue.SimpleQueue.empty,
+    (_QUEUE, "get"): _QUEUE.empty,
     (_LOCK, "acquire"): _LOCK.locked,
     (_LOCK, "__enter__"): _LOCK.locked,
 }
 
 
-def _waits_in_c(frame: FrameType) -> bool:
-    """Whether a function waits, without a time-out, in ``SimpleQueue.get()`` or for a lock."""
+def _awaited_in_c(frame: FrameType, variables: Mapping[str, Any]) -> object:
+    """What a function waits for in ``SimpleQueue.get()`` or for a lock, without a time-out."""
     call = _call_at(frame.f_code, frame.f_lasti)
     if call is None or call.method not in ("get", "acquire", "__enter__"):
-        return False
-    variables = variables_of(frame)
+        return None
     thing = variables.get(call.variable, frame.f_globals.get(call.variable))
     for name in call.attributes:
         thing = attribute_of(thing, name)
-    return _has_reason(thing, call.method)
+    return _with_reason(thing, call.method)
 
 
 def attribute_of(thing: object, name: str, default: object = None) -> object:
@@ -145,8 +165,8 @@ _NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP", "EXTENDED
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
 
 
-def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
-    """Whether the function of a thread, or of an executor's job, is a method that waits."""
+def _awaited_in_call(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> object:
+    """What the function of a thread, or of an executor's job, waits for if it is such a method."""
     while True:
         if isinstance(function, functools.partial):
             args, keywords = (*function.args, *args), {**function.keywords, **keywords}
@@ -159,34 +179,14 @@ def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) 
             break
     if args or keywords:
         # Arguments may include a time-out.
-        return False
-    return _has_reason(getattr(function, "__self__", None), getattr(function, "__name__", ""))
+        return None
+    return _with_reason(getattr(function, "__self__", None), getattr(function, "__name__", ""))
 
 
-def _has_reason(thing: object, method: str) -> bool:
+def _with_reason(thing: object, method: str) -> object:
+    """The object if its method has to wait now, else None."""
     is_waiting = _WAITING.get((type(thing), method))
-    return is_waiting is not None and is_waiting(thing)
-
-
-# The most objects that `parts_of` yields.
-_MOST_PARTS = 500
-
-
-def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
-    """Yield objects, what they refer to, and so on; a few hundred at most."""
-    level, seen = list(things), set[int]()
-    for _ in range(depth):
-        following: list[Any] = []
-        for thing in level:
-            if id(thing) in seen:
-                continue
-            seen.add(id(thing))
-            yield thing
-            if len(seen) > _MOST_PARTS:
-                return
-            if gc.is_tracked(thing) and not isinstance(thing, type):
-                following += gc.get_referents(thing)
-        level = following
+    return thing if is_waiting is not None and is_waiting(thing) else None
 
 
 # Linux's information about threads.
@@ -296,6 +296,7 @@ class Threads:
         loop: the loop.
         bystanders: identifiers of threads that are known to wake no loop.
         old: the threads from before the loop; None for those that exist now.
+        idle: threads that waited for work when the loop was made. They may do so with a time-out.
     """
 
     def __init__(
@@ -303,10 +304,12 @@ class Threads:
         loop: asyncio.AbstractEventLoop,
         bystanders: Collection[int],
         old: Collection[threading.Thread] | None = None,
+        idle: Collection[threading.Thread] = (),
     ) -> None:
         self._loop = loop
         self._bystanders = bystanders
         self._old = weakref.WeakSet(threading.enumerate() if old is None else old)
+        self._idle = weakref.WeakSet(idle)
         # The states at the end of the last silence, and at the beginning of this one.
         self._silent: dict[int, _State] = {}
         self._before: dict[int, _State] = {}
@@ -336,7 +339,9 @@ class Threads:
     def may_call_in(self) -> bool:
         """Whether there are threads that are not known to sleep."""
         return any(
-            not _is_idle(thread, frames) and not self._has_slept(thread)
+            not _is_idle(thread, frames)
+            and not self._polls(thread, frames)
+            and not self._has_slept(thread)
             for thread, frames in self._others()
         )
 
@@ -345,7 +350,10 @@ class Threads:
 
         It may sleep in the middle of a job, for longer than any silence.
         """
-        return not all(_only_waits(thread, frames) for thread, frames in self._others())
+        return not all(
+            _only_waits(thread, frames) or self._polls(thread, frames)
+            for thread, frames in self._others()
+        )
 
     def are_several(self) -> bool:
         """Whether there is more than one."""
@@ -401,6 +409,15 @@ class Threads:
             and not state.is_running
             and self._silent.get(thread.native_id or 0) == state
         )
+
+    def _polls(self, thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
+        """Whether an older thread waits for work with a time-out, and has not just been woken."""
+        frame = frames.get(thread.ident or 0)
+        if thread not in self._idle or not polls_for_work(frame):
+            return False
+        call = system_call(thread)
+        # It may have got work while this thread looked.
+        return call[:1] in ([], [FUTEX]) and frames_of_threads().get(thread.ident or 0) is frame
 
     def _states(self) -> dict[int, _State]:
         return {

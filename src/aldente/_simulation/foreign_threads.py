@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._runner.bystanders import Bystanders
-from aldente._runner.outside import busy_threads
+from aldente._runner.outside import present_threads
 from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
 from aldente._simulation.explored import LimitedLoop
@@ -92,8 +92,8 @@ class ForeignThreads:
         self._heard = threading.Event()
         self._newest_before = _python_compat.newest_thread()
         # Threads that wait for work when the loop is made belong to its program.
-        self._old = busy_threads()
-        self._are_more = len(self._old) < threading.active_count()
+        self._old, self._idle = present_threads()
+        self._are_more = bool(self._idle)
         # Threads older than the loop that have called in.
         self._known: set[int] = set()
         self._threads: Threads | None = None
@@ -281,5 +281,5 @@ class ForeignThreads:
                 if thread.is_alive() and thread.ident not in self._known
             ]
             bystanders = Bystanders(thread.ident or 0 for thread in old)
-            self._threads = threads = Threads(self._loop, bystanders, old)
+            self._threads = threads = Threads(self._loop, bystanders, old, self._idle)
         return threads

@@ -119,7 +119,8 @@ class VirtualSelector(selectors.BaseSelector):
         self._loop = loop
         self._patience = patience
         self._peers = Peers()
-        self._threads = Threads(loop, bystanders, outside.busy_threads())
+        present = outside.present_threads()
+        self._threads = Threads(loop, bystanders, present.busy, present.idle)
         self._handlers_before = outside.signal_handlers()
         self._naps = NAPS
         self._jumps = 0

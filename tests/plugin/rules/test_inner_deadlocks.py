@@ -395,7 +395,7 @@ def test_a_search_does_not_go_through_pytest(
 ) -> None:
     """How much the process has done before, and which plugins it has, does not end a search."""
     # With pytest's configuration there are some 26,000 objects, and more after other tests.
-    monkeypatch.setattr(reachability, "_MOST_WHILE_IT_RUNS", 8_000)
+    monkeypatch.setattr(reachability, "_MOST", 8_000)
     project = VIRTUAL.replace("import asyncio", "import asyncio, logging", 1)
     result = run_project("-q", conftest="import logging\nimport pytest", test_it=project)
     result.assert_outcomes(failed=2, passed=1)
