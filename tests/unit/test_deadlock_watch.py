@@ -188,7 +188,7 @@ def test_an_error_while_it_is_confirmed(hang: Hang, monkeypatch: pytest.MonkeyPa
 
     async def main() -> None:
         await hang.suspect()
-        for _ in range(3):
+        for _ in range(10):
             await asyncio.sleep(0)
 
     monkeypatch.setattr("aldente._asyncio_compat.is_waiting_for_nothing", fail)

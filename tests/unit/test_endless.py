@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ async def with_a_lock() -> None:
 async def calling() -> None:
     while True:
         await one_sleep()
+
+
+async def with_a_handler_that_goes_on() -> None:
+    while True:
+        try:
+            await asyncio.sleep(1)
+        except ValueError:
+            continue
 
 
 async def one_sleep() -> None:
@@ -117,6 +126,44 @@ async def calling_what_raises() -> None:
         await raising()
 
 
+async def ending_in_a_handler() -> None:
+    numbers = iter(range(10))
+    while True:
+        await asyncio.sleep(1)
+        try:
+            next(numbers)
+        except StopIteration:
+            break
+
+
+async def suppressing() -> None:
+    with contextlib.suppress(ValueError):
+        while True:
+            await asyncio.sleep(1)
+
+
+async def cancelling_itself() -> None:
+    while True:
+        await asyncio.sleep(1)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+class Raising:
+    """Raises in the end."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        for _ in range(10):
+            yield
+        raise ValueError
+
+
+async def awaiting_what_raises() -> None:
+    while True:
+        await Raising()
+
+
 async def matching() -> None:
     count = 0
     while True:
@@ -139,7 +186,9 @@ async def _found_in(program: Program, *, has_begun: bool) -> bool:
 
 
 @pytest.mark.parametrize("has_begun", [True, False])
-@pytest.mark.parametrize("program", [sleeping, counting, cleaning_up, with_a_lock, calling])
+@pytest.mark.parametrize(
+    "program", [sleeping, counting, cleaning_up, with_a_handler_that_goes_on, calling]
+)
 def test_tasks_that_never_end(program: Program, has_begun: bool) -> None:
     """A loop that nothing leads out of never ends by itself, before its first step or after."""
     assert asyncio.run(_found_in(program, has_begun=has_begun))
@@ -158,6 +207,10 @@ def test_tasks_that_never_end(program: Program, has_begun: bool) -> None:
         asserting,
         raising,
         matching,
+        ending_in_a_handler,
+        suppressing,
+        cancelling_itself,
+        with_a_lock,
     ],
 )
 def test_tasks_that_may_end(program: Program, has_begun: bool) -> None:
@@ -168,6 +221,7 @@ def test_tasks_that_may_end(program: Program, has_begun: bool) -> None:
 def test_what_a_task_awaits_may_raise() -> None:
     """The function that a task waits in may raise, and so end the task."""
     assert not asyncio.run(_found_in(calling_what_raises, has_begun=True))
+    assert not asyncio.run(_found_in(awaiting_what_raises, has_begun=True))
 
 
 def test_a_task_that_is_done() -> None:

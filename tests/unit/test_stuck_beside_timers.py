@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import concurrent.futures
+import contextlib
 import contextvars
+import copy
+import copyreg
 import functools
 import logging
 import queue
 import random
+import signal
+import socket
 import threading
+import types
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -232,9 +240,197 @@ async def by_a_log_handler() -> None:
         logger.removeHandler(handler)
 
 
+async def by_data_that_comes() -> None:
+    """A protocol sets the event when the other end of its connection sends something."""
+    event = asyncio.Event()
+
+    class Client(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            event.set()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await after_long(lambda: writer.write(b"x"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 8000):
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(Client, "127.0.0.1", 8000)
+        await event.wait()
+        transport.close()
+
+
+async def by_cancelling_a_heartbeat() -> None:
+    """A task cancels one that never ends by itself, whose callback sets the event."""
+    event = asyncio.Event()
+    heartbeat = asyncio.create_task(_beat())
+    heartbeat.add_done_callback(lambda _: event.set())
+    task = asyncio.create_task(after_long(heartbeat.cancel))
+    await event.wait()
+    await task
+
+
+async def by_a_heartbeat_that_handles_its_end() -> None:
+    """A loop ends by an exception that the task itself handles."""
+    event, numbers = asyncio.Event(), iter(range(LONG))
+
+    async def count() -> None:
+        while True:
+            await asyncio.sleep(1)
+            try:
+                next(numbers)
+            except StopIteration:
+                break
+
+    task = asyncio.create_task(count())
+    task.add_done_callback(lambda _: event.set())
+    await event.wait()
+
+
+async def by_an_exception_handler() -> None:
+    """The loop's handler of exceptions sets the event."""
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: event.set())
+
+    def act() -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": "now"})
+
+    task = asyncio.create_task(after_long(act))
+    await event.wait()
+    await task
+
+
+async def by_a_method_that_was_replaced() -> None:
+    """A method of a class of the standard library sets it."""
+    event = asyncio.Event()
+
+    def read_text(path: Path) -> str:
+        event.set()
+        return ""
+
+    with mock.patch.object(Path, "read_text", read_text):
+        task = asyncio.create_task(after_long(Path("a").read_text))
+        await event.wait()
+        await task
+
+
+async def by_a_method_in_c() -> None:
+    """A method of the future itself is in the standard library."""
+    future = asyncio.get_running_loop().create_future()
+    with mock.patch("random.random", functools.partial(future.set_result, None)):
+        task = asyncio.create_task(after_long(lambda: random.random()))
+        await future
+        await task
+    future = asyncio.get_running_loop().create_future()
+    with mock.patch("random.seed", future.set_result):
+        task = asyncio.create_task(after_long(lambda: random.seed(None)))
+        await future
+        await task
+
+
+async def by_a_registry() -> None:
+    """A function in a registry of the standard library sets it."""
+    event = asyncio.Event()
+
+    class Thing:
+        pass
+
+    def reduce(thing: Thing) -> tuple[type[Thing], tuple[()]]:
+        event.set()
+        return Thing, ()
+
+    copyreg.pickle(Thing, reduce)
+    try:
+        task = asyncio.create_task(after_long(lambda: copy.copy(Thing())))
+        await event.wait()
+        await task
+    finally:
+        del copyreg.dispatch_table[Thing]
+
+
+async def through_a_builtin_name() -> None:
+    """The event is among the names of Python itself."""
+    names: Any = builtins
+    names.shared = asyncio.Event()
+    try:
+        task = asyncio.create_task(after_long(lambda: names.shared.set()))
+        await names.shared.wait()
+        await task
+    finally:
+        del names.shared
+
+
+class Base:
+    """Its subclasses are found through it."""
+
+
+async def through_subclasses() -> None:
+    """A subclass has the event."""
+    event = asyncio.Event()
+
+    class Sub(Base):
+        shared = event
+
+    def act() -> None:
+        for each in Base.__subclasses__():
+            each.shared.set()  # type: ignore[attr-defined]
+
+    task = asyncio.create_task(after_long(act))
+    await event.wait()
+    await task
+    del Sub
+
+
+async def through_a_proxy() -> None:
+    """A task has a proxy of the event."""
+    event = asyncio.Event()
+    proxy = weakref.proxy(event)
+    task = asyncio.create_task(after_long(lambda: proxy.set()))
+    await event.wait()
+    await task
+
+
+async def by_the_callback_of_a_weak_reference() -> None:
+    """The callback of a weak reference sets the event."""
+    event = asyncio.Event()
+
+    class Thing:
+        pass
+
+    things = [Thing()]
+    reference = weakref.ref(things[0], lambda _: event.set())
+    task = asyncio.create_task(after_long(things.clear))
+    await event.wait()
+    await task
+    del reference
+
+
+async def by_a_signal() -> None:
+    """The handler of a signal sets it."""
+    event = asyncio.Event()
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: event.set())
+    try:
+        task = asyncio.create_task(after_long(lambda: signal.raise_signal(signal.SIGUSR1)))
+        await event.wait()
+        await task
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 @pytest.mark.parametrize(
     "program",
     [
+        by_data_that_comes,
+        by_cancelling_a_heartbeat,
+        by_a_heartbeat_that_handles_its_end,
+        by_an_exception_handler,
+        by_a_method_that_was_replaced,
+        by_a_method_in_c,
+        by_a_registry,
+        through_a_builtin_name,
+        through_subclasses,
+        through_a_proxy,
+        by_the_callback_of_a_weak_reference,
+        by_a_signal,
         by_connecting,
         by_a_datagram,
         by_a_late_answer,
@@ -343,6 +539,55 @@ async def beside_a_thread_that_has_called_in() -> None:
 def test_what_never_goes_on(program: Program) -> None:
     """What no task, callback or thread has a way to is a deadlock, though a timer goes on."""
     error = deadlock_in(program)
+    assert error is not None
+    assert error.beside_timers
+
+
+class Reference(weakref.ref[Any]):
+    """Raises as long as there is nothing to refer to."""
+
+    def __call__(self) -> Any:
+        raise ReferenceError
+
+
+class Unnamed(type):
+    """Its classes do not show their module."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Unreadable(types.ModuleType):
+    """Does not show its namespace."""
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        raise RuntimeError
+
+
+class Closed(socket.socket):
+    """Does not show its descriptor."""
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+def test_objects_that_do_not_answer() -> None:
+    """The search runs no code of the objects that it meets."""
+    with contextlib.closing(Closed()) as closed:
+        thing: Any = Unnamed("Thing", (), {})
+        things = [Reference(Base()), thing, object.__new__(thing), Unreadable("one"), closed]
+
+        async def hold(things: list[object]) -> None:
+            while True:
+                await asyncio.sleep(1)
+
+        async def main() -> None:
+            task = asyncio.create_task(hold(things))
+            await asyncio.Event().wait()
+            del task
+
+        error = deadlock_in(main)
     assert error is not None
     assert error.beside_timers
 

@@ -307,10 +307,11 @@ def attributes_of_program(loop: asyncio.AbstractEventLoop) -> list[object]:
     """The values of a loop's attributes that neither asyncio nor aldente gives it.
 
     A loop has a dict, in which programs keep things; the names of its own attributes are those that
-    its methods assign. Checked on CPython 3.11 to 3.15.
+    its methods assign. Of these, programs give it ``_exception_handler`` and ``_task_factory``, and
+    an executor. Checked on CPython 3.11 to 3.15.
     """
     loop_class: Any = type(loop)
-    own = _own_names(loop_class)
+    own = _own_names(loop_class) - {"_exception_handler", "_task_factory", "_default_executor"}
     return [value for name, value in list(getattr(loop, "__dict__", {}).items()) if name not in own]
 
 

@@ -10,8 +10,9 @@
     Plain facts about waiting tasks, and the words for them.
 ``deadlock``
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
-``reachability``, ``endless``
-    Whether code that goes on could ever wake a waiting task; whether a task ever ends by itself.
+``reachability``, ``imported_modules``, ``endless``
+    Whether code that goes on could ever wake a waiting task; what leads to modules, and what other
+    code has put into them; whether a task ever ends by itself.
 ``story``, ``story_choice``, ``story_picture``
     What happened in a simulated run, in lines of limited width; which steps matter, and the words
     for them; a small picture.

@@ -23,8 +23,6 @@ process.
 from __future__ import annotations
 
 import asyncio
-import dis
-import functools
 import gc
 import logging
 import socket
@@ -32,17 +30,32 @@ import sys
 import weakref
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
-from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any, cast
+from types import (
+    BuiltinFunctionType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any
 
-from aldente import _asyncio_compat, _imports, _python_compat
+from aldente import _asyncio_compat, _python_compat
+from aldente._asyncio_compat.stepping import WAKE_UP_NAME
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
+from aldente._diagnosis.imported_modules import (
+    TOOLS,
+    ImportedModules,
+    module_of,
+    namespace_of,
+    origin_of,
+    package_of,
+)
 from aldente._diagnosis.waits import WaitKind
 from aldente._python_compat import identity_of
 from aldente._runner import peers
 from aldente._runner.threads import awaited_by
-from aldente._source import is_programs
 from aldente._stacks import variables_of, with_callers
 
 AnyTask = asyncio.Task[Any]
@@ -57,8 +70,6 @@ _GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, W
 # Modules that the search follows although they belong to the standard library: programs leave
 # callbacks there.
 _FOLLOWED = frozenset({"logging", "__main__"})
-# What runs the tests, and leads to all of them.
-_TOOLS = frozenset({"pytest", "_pytest", "pluggy", "aldente"})
 # Prefixes of aldente's own modules, whose objects the search does not follow.
 _OWN = (
     *("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore"),
@@ -142,7 +153,9 @@ class _ReferenceSearch:
         may_end: Callable[[AnyTask], bool],
     ) -> None:
         self._may_end = may_end
-        self._imported = _Imported()
+        # The tasks that only others can end, by their identities.
+        self._endless: dict[int, AnyTask] = {}
+        self._imported = ImportedModules()
         self._wanted = wanted
         # The waiting tasks, by the identities of themselves and of what they wait for.
         self._waiting = {identity_of(task): task for task in [*waiting, *wanted]}
@@ -161,7 +174,7 @@ class _ReferenceSearch:
         }
         self._seen.update(identity_of(value) for value in vars(self).values())
         unfollowed = sys.stdlib_module_names - _FOLLOWED
-        self._seen.update(self._imported.namespaces_of(unfollowed | _TOOLS))
+        self._seen.update(self._imported.namespaces_of(unfollowed | TOOLS))
         self._left += self._imported.put_into(unfollowed)
         watched = _asyncio_compat.watched_by(loop)
         ends = peers.other_ends(watched)
@@ -190,6 +203,8 @@ class _ReferenceSearch:
         if self._may_end(task):
             self._left += gc.get_referents(task)
         else:
+            # Code that gets at the task may cancel it.
+            self._endless[identity_of(task)] = task
             used = (CoroutineType, Context, dict)
             self._left += [each for each in gc.get_referents(task) if isinstance(each, used)]
 
@@ -211,6 +226,8 @@ class _ReferenceSearch:
         while left:
             thing = left.pop()
             number = identity_of(thing)
+            if number in self._endless:
+                left += gc.get_referents(self._endless.pop(number))
             if number in seen:
                 continue
             if number in waiting:
@@ -222,7 +239,17 @@ class _ReferenceSearch:
                 for innermost in self._threads.pop(number):
                     left += _variables_of_all(innermost)
             if issubclass(type(thing), weakref.ref):
-                left.append(thing())
+                # Not by a call: a class of the program's may have one of its own.
+                left.append(weakref.ref.__call__(thing))
+                continue
+            if type(thing) in weakref.ProxyTypes:
+                try:
+                    left.append(thing.__str__.__self__)
+                except ReferenceError:
+                    continue
+                except Exception:
+                    # The class of its object does not show the object.
+                    return True
                 continue
             # Objects that the collector does not track, such as numbers and strings, lead nowhere.
             if not gc.is_tracked(thing):
@@ -238,19 +265,26 @@ class _ReferenceSearch:
         kind = type(thing)
         if issubclass(kind, ModuleType):
             # Only the namespace: other referents of an extension module may not be safe to follow.
-            return [vars(thing)]
+            return [namespace_of(thing)]
         if (
             issubclass(kind, (asyncio.Task, FrameType))
             or kind is _python_compat.CLASSES_OF_ABSTRACT_CLASS
             or _is_own(thing)
             or _leads_to_pytest(kind)
+            # The callback of what a task awaits has the task go on, and does not give it to code.
+            or (kind is BuiltinFunctionType and thing.__name__ == WAKE_UP_NAME)
         ):
             return ()
         found = gc.get_referents(thing)
+        if issubclass(kind, asyncio.Future):
+            # It knows who awaits it: one task, or a set of several.
+            found = [each for each in found if not _awaits(each, thing)]
         found += self._imported.through(thing)
         if issubclass(kind, socket.socket):
-            found += self._hearing.get(thing.fileno(), ())
-        found += _finalizers_of(thing)
+            found += self._hearing.get(_descriptor_of(thing), ())
+        if issubclass(kind, type) and self._imported.is_programs(thing):
+            found += _subclasses_of(thing)
+        found += _called_when_freed(thing)
         return found
 
 
@@ -260,13 +294,32 @@ def _variables_of_all(innermost: FrameType) -> Iterator[object]:
         yield from variables_of(frame).values()
 
 
-def _finalizers_of(thing: object) -> Iterator[object]:
-    """What `weakref.finalize` calls when an object is freed, and its arguments."""
+def _awaits(thing: Any, future: asyncio.Future[Any]) -> bool:
+    kind = type(thing)
+    return kind is set or (
+        issubclass(kind, asyncio.Task) and _asyncio_compat.is_awaited_by(future, thing)
+    )
+
+
+def _called_when_freed(thing: object) -> Iterator[object]:
+    """What weak references and `weakref.finalize` call when an object is freed."""
     for reference in weakref.getweakrefs(thing):
         # A proxy would ask the object for it.
-        callback: Any = reference.__callback__ if type(reference) is weakref.ref else None
+        is_proxy = type(reference) in weakref.ProxyTypes
+        callback: Any = None if is_proxy else _callback_of(reference)
         if type(callback) is weakref.finalize:
             yield from (callback.peek() or ())[1:]
+        elif package_of(origin_of(callback)) not in _WEAK_CONTAINERS:
+            yield callback
+
+
+# Their own callbacks only remove the object, but lead to all others of the container.
+_WEAK_CONTAINERS = frozenset({"weakref", "_weakrefset"})
+
+# Without the attributes and methods of a program's classes.
+_callback_of = vars(weakref.ref)["__callback__"].__get__
+_subclasses_of = type.__subclasses__
+_descriptor_of = socket.SocketType.fileno
 
 
 def _used_by(callbacks: Iterable[object]) -> Iterator[object]:
@@ -284,159 +337,20 @@ def _used_by(callbacks: Iterable[object]) -> Iterator[object]:
 
 def _is_own(thing: Any) -> bool:
     """Whether an object belongs to aldente's machinery that runs and watches tests."""
-    if type(thing) is FunctionType:
-        module = thing.__globals__.get("__name__")
-    elif type(thing) is MethodType:
-        module = type(thing.__self__).__module__
+    kind = type(thing)
+    if kind is FunctionType:
+        module = str(thing.__globals__.get("__name__"))
+    elif kind is MethodType:
+        module = module_of(type(thing.__self__))
     else:
-        kind: Any = type(thing)
-        module = (thing if issubclass(kind, type) else kind).__module__
-    # A custom class may have any object as its module.
-    return str(module).startswith(_OWN)
+        module = module_of(thing if issubclass(kind, type) else kind)
+    return module.startswith(_OWN)
 
 
 def _leads_to_pytest(kind: type) -> bool:
     """Whether objects of a type lead to pytest's configuration, and a program does not use them."""
-    # A custom class may have any object as its module.
-    module: object = kind.__module__
-    if not isinstance(module, str):
-        return False
+    module = module_of(kind)
     return module == _LOADERS or (module == _HANDLERS and issubclass(kind, logging.Handler))
 
 
 _LOADERS, _HANDLERS = "_pytest.assertion.rewrite", "_pytest.logging"
-
-
-class _Imported:
-    """The modules that are imported now, by what leads to them."""
-
-    def __init__(self) -> None:
-        self._modules = dict(sys.modules)
-        self._by_package: dict[str, list[object]] = {}
-        for name, module in self._modules.items():
-            self._by_package.setdefault(_package_of(name), []).append(module)
-
-    def through(self, thing: object) -> Iterable[object]:
-        """The modules that a function imports when it is called, or a lazy name when it is used."""
-        if type(thing) is FunctionType:
-            names = _names_imported_by(thing.__code__)
-            return self._imported_by(names, thing.__globals__) if names else ()
-        path = _imports.path_of(thing)
-        if path is None:
-            return ()
-        # The path of a name in a module, or of a module.
-        return self._named(path, path.rpartition(".")[0])
-
-    def namespaces_of(self, packages: Iterable[str]) -> set[int]:
-        """The identities of the namespaces of all modules of some packages."""
-        return {identity_of(vars(module)) for module in self._of_packages(packages)}
-
-    def put_into(self, packages: Collection[str]) -> Iterator[object]:
-        """What code of others has put into the modules of some packages, such as a mock.
-
-        Libraries do so for good, and their modules lead to much. Of a library's function only what
-        it has been given counts, and of its classes nothing.
-        """
-        for module in self._of_packages(packages):
-            for value in list(vars(module).values()):
-                if not _is_put_into(module.__name__, value, packages):
-                    continue
-                kind = type(value)
-                if kind is FunctionType and not is_programs(value.__code__.co_filename):
-                    yield from (value.__closure__, value.__defaults__, vars(value))
-                elif not issubclass(kind, type) or self._is_programs(value):
-                    yield value
-
-    def _is_programs(self, kind: type) -> bool:
-        file = getattr(self._modules.get(str(kind.__module__)), "__file__", "<a string>")
-        return isinstance(file, str) and is_programs(file)
-
-    def _imported_by(self, names: Iterable[str], namespace: Mapping[str, Any]) -> Iterator[object]:
-        """The modules that a function imports, of those that are imported already.
-
-        What is imported for the first time may import all of its package.
-
-        Args:
-            names: the names in its import statements.
-            namespace: its global variables.
-        """
-        parents = [""]
-        package = namespace.get("__package__")
-        while isinstance(package, str) and package:
-            # Of a relative import, whose level is not looked at.
-            parents.append(f"{package}.")
-            package = package.rpartition(".")[0]
-        for name in names:
-            possible = [f"{parent}{name}".rstrip(".") for parent in parents]
-            found = [self._modules[each] for each in possible if each in self._modules]
-            yield from found or self._of_packages({_package_of(each) for each in possible})
-
-    def _named(self, *paths: str) -> Iterable[object]:
-        for path in paths:
-            if path in self._modules:
-                return [self._modules[path]]
-        return self._of_packages({_package_of(path) for path in paths})
-
-    def _of_packages(self, packages: Iterable[str]) -> Iterator[ModuleType]:
-        for package in packages:
-            for module in self._by_package.get(package, ()):
-                # What calls itself a module may be anything.
-                if issubclass(type(module), ModuleType):
-                    yield cast("ModuleType", module)
-
-
-def _is_put_into(module: str, value: object, packages: Container[str]) -> bool:
-    """Whether code outside of some packages has given a module of theirs a value."""
-    origin = _origin_of(value)
-    package = _package_of(origin)
-    if package not in packages:
-        return package not in _TOOLS
-    # Such as the method of an event in the place of a function.
-    return _is_mock(type(value)) or (type(value) is MethodType and origin != module)
-
-
-def _origin_of(value: Any) -> str:
-    """The module whose code has made an object, as far as the object shows it."""
-    kind: Any = type(value)
-    if kind is functools.partial:
-        return _origin_of(value.func)
-    if kind is ModuleType:
-        return "builtins"
-    if kind is MethodType:
-        return _origin_of(value.__func__)
-    if kind is FunctionType:
-        # Not its __module__: functools.wraps() copies that of another function.
-        return str(value.__globals__.get("__name__"))
-    # A custom class may have any object as its module.
-    return str((value if issubclass(kind, type) else kind).__module__)
-
-
-def _package_of(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def _is_mock(kind: type) -> bool:
-    mocks = sys.modules.get("unittest.mock")
-    return mocks is not None and issubclass(kind, mocks.NonCallableMock)
-
-
-# The search asks for most functions of the process, and each search for the same ones.
-@functools.lru_cache(maxsize=100_000)
-def _names_imported_by(code: CodeType) -> tuple[str, ...]:
-    """The names in the import statements of a function, and of the functions inside of it."""
-    names = [
-        name
-        for inner in code.co_consts
-        if isinstance(inner, CodeType)
-        for name in _names_imported_by(inner)
-    ]
-    if _IMPORT_NAME in code.co_code[::2]:
-        names += [
-            str(instruction.argval)
-            for instruction in dis.get_instructions(code)
-            if instruction.opname == "IMPORT_NAME"
-        ]
-    return tuple(names)
-
-
-_IMPORT_NAME = dis.opmap["IMPORT_NAME"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import signal
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -462,7 +463,7 @@ def _graph_if_stuck(loop: SimulatedLoop, threads: list[FrameType]) -> AwaitGraph
         sorted(tasks, key=asyncio.Task.get_name),
         free=FREE_KINDS,
         threads=threads,
-        callbacks=loop.network.callbacks_for_anyone() if loop.has_network else (),
+        callbacks=[*loop.callbacks_from_outside(), *map(signal.getsignal, signal.valid_signals())],
         may_end=lambda task: not is_endless(task),
     )
     return graph if is_stuck else None

@@ -112,7 +112,11 @@ class DeadlockWatch:
 
     @containing("looking whether a loop is stuck", None)
     def _confirm(
-        self, loop: asyncio.AbstractEventLoop, run: LoopRun, task: asyncio.Future[Any] | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        run: LoopRun,
+        task: asyncio.Future[Any] | None,
+        turns: int = 5,
     ) -> None:
         """Confirm on the loop itself that it is stuck, in the same run."""
         if (
@@ -122,7 +126,10 @@ class DeadlockWatch:
             or outside.handles_signals(run.handlers_before)
         ):
             return
-        if self._is_hopeless(loop, run):
+        if turns and _asyncio_compat.may_have_ready_callbacks(loop):
+            # A timer may ring whenever the watchdog looks: let what it has woken take its turn.
+            loop.call_soon(self._confirm, loop, run, task, turns - 1)
+        elif self._is_hopeless(loop, run):
             self._on_deadlock(run)
         elif (wait := self._waits.get(run)) is not None:
             wait.limit = min(2 * wait.limit, LONGEST)

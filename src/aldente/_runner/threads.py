@@ -37,9 +37,11 @@ def awaited_by(frame: FrameType | None) -> object:
         return next((each for each in variables.values() if type(each) is _QUEUE), frame)
     if code.co_filename == threading.__file__:
         if code.co_name == "wait":
-            return variables["self"] if variables.get("timeout", 0) is None else None
+            return variables.get("self", frame) if variables.get("timeout", 0) is None else None
         if code.co_name in ("join", "_wait_for_tstate_lock"):
-            return variables["self"] if variables.get("timeout", 0) in (None, -1) else None
+            return (
+                variables.get("self", frame) if variables.get("timeout", 0) in (None, -1) else None
+            )
     call = _python_compat.call_of_thread(code, variables)
     return _awaited_in_c(frame, variables) if call is None else _awaited_in_call(*call)
 

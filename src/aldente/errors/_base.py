@@ -5,6 +5,9 @@ Exceptions that few runs need are in modules of their own.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 
 class AldenteError(Exception):
     """The base of every exception that aldente raises for a mistake in its use.
@@ -191,6 +194,10 @@ class FixtureEnded(AldenteError):
         self.cancelled = cancelled
         self.by_group = by_group
         super().__init__(fixture, cancelled, by_group)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = {"cancelled": self.cancelled, "by_group": self.by_group}
+        return functools.partial(type(self), self.fixture, **made), (), vars(self)
 
     def __str__(self) -> str:
         if self.by_group:

@@ -89,11 +89,6 @@ class Endpoint:
         raise NotImplementedError
 
     @property
-    def is_for_anyone(self) -> bool:
-        """Whether code may reach it by its address, without a socket that is connected with it."""
-        return self.is_listening or self.kind == socket.SOCK_DGRAM
-
-    @property
     def holds_address(self) -> bool:
         """Whether its address is taken even after it was closed."""
         return False
@@ -312,13 +307,9 @@ class Kernel:
         if endpoint is not None:
             endpoint.descriptors.remove(descriptor)
 
-    def callbacks_for_anyone(self) -> list[StepHandle]:
-        """What is called at sockets that any code may connect to, or send to, by their address."""
-        return [
-            handle
-            for descriptor, handle in self._readers.items()
-            if descriptor in self._endpoints and self._endpoints[descriptor].is_for_anyone
-        ]
+    def callbacks(self) -> list[StepHandle]:
+        """What is called when sockets are ready."""
+        return [*self._readers.values(), *self._writers.values()]
 
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._endpoints

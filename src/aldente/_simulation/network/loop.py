@@ -75,6 +75,11 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
             self._fault_rules = Faults(self, self.network, self.hosts)
         return self._fault_rules
 
+    def callbacks_from_outside(self) -> list[object]:
+        """What the network may call, whatever code sends something or has a host crash."""
+        found: list[object] = [] if self._network is None else [*self._network.callbacks()]
+        return [*found, self._hosts] if self._hosts is not None else found
+
     @property
     def has_hosts(self) -> bool:
         """Whether the program has hosts of its own."""
