@@ -197,6 +197,23 @@ def test_an_error_while_it_is_confirmed(hang: Hang, monkeypatch: pytest.MonkeyPa
     assert [each.doing for each in told] == ["looking whether a loop is stuck"]
 
 
+def test_what_is_ready_while_it_is_confirmed(hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ready just then takes its turn first, and then the hang is confirmed."""
+    suspect = hang.suspect
+
+    def go_on(turns: int) -> None:
+        if turns:
+            hang.runner.loop.call_soon(go_on, turns - 1)
+
+    async def suspect_and_go_on() -> None:
+        await suspect()
+        go_on(4)
+
+    monkeypatch.setattr(hang, "suspect", suspect_and_go_on)
+    run(hang, hang.wait)
+    assert hang.found == [hang.runner]
+
+
 def test_the_next_task_of_a_runner(hang: Hang) -> None:
     """A suspicion is confirmed for the task that it was about and for no other of the same runner."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -337,3 +339,14 @@ def test_a_task_that_stops_the_loop_at_its_end() -> None:
     runner.run(start(), context=copy_context(), name="start")
     with pytest.raises(RuntimeError, match="Event loop stopped before Future completed"):
         runner.close()
+
+
+@pytest.mark.parametrize("by_group", [True, False])
+def test_the_error_of_an_ended_fixture_in_another_process(by_group: bool) -> None:
+    """It is the same there, as processes pass exceptions on by pickling them."""
+    error = FixtureEnded("'server' (conftest.py:7)", cancelled=True, by_group=by_group)
+    error.add_note("in a test")
+    for passed_on in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(passed_on) is FixtureEnded
+        assert str(passed_on) == str(error)
+        assert vars(passed_on) == vars(error)
