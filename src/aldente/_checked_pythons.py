@@ -126,6 +126,8 @@ RELIANCES: tuple[Reliance, ...] = (
     *_rows(
         "diagnosis",
         """
+        asyncio.BaseEventLoop()._exception_handler
+        asyncio.BaseEventLoop()._task_factory
         asyncio.Task()._fut_waiter
         asyncio.Task()._must_cancel
         asyncio.Future()._callbacks
