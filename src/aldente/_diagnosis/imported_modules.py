@@ -79,8 +79,9 @@ class ImportedModules:
 
     def is_programs(self, kind: type) -> bool:
         """Whether a class belongs to the program."""
-        module = self._modules.get(module_of(kind))
-        if not issubclass(type(module), ModuleType):
+        name = module_of(kind)
+        module = self._modules.get(name)
+        if package_of(name) in _NO_PROGRAMS or not issubclass(type(module), ModuleType):
             return False
         file = namespace_of(module).get("__file__", "<a string>")
         return type(file) is str and is_programs(file)
@@ -156,6 +157,7 @@ _CACHED = type(functools.lru_cache(len))
 # What lead nowhere, and are most of the values of modules.
 _HARMLESS = frozenset({int, str, bytes, float, bool, type(None), ModuleType})
 _CONTAINERS = frozenset({dict, list, set})
+_NO_PROGRAMS = (sys.stdlib_module_names | TOOLS) - {"__main__"}
 # The names that Python gives to all modules.
 _BUILTINS = frozenset(vars(builtins)) | {"_"}
 
