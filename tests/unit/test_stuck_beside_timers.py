@@ -573,7 +573,7 @@ class Closed(socket.socket):
 
 
 def test_objects_that_do_not_answer() -> None:
-    """The search runs no code of the objects that it meets."""
+    """What the classes of a program do when an object is looked at does not end the search."""
     with contextlib.closing(Closed()) as closed:
         thing: Any = Unnamed("Thing", (), {})
         things = [Reference(Base()), thing, object.__new__(thing), Unreadable("one"), closed]
