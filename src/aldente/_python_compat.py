@@ -14,8 +14,9 @@ import random
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, CoroutineType, FrameType
+from types import BuiltinFunctionType, CodeType, CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aldente import _system
@@ -368,6 +369,19 @@ def helper_processes() -> set[int]:
 # has been asked about. Programs do not get them there, but a search along references does, and
 # reaches most classes of the process through ``Iterable``. Checked on CPython 3.11 to 3.15.
 CLASSES_OF_ABSTRACT_CLASS: type = type(private(abc.ABC, "_abc_impl"))
+
+
+def forgets_class(callback: object) -> bool:
+    """Whether a weak reference's callback removes a class from those that an abstract class knows.
+
+    It is a function in C, and the object whose method it seems to be is a weak reference to the set
+    of all of them. Checked on CPython 3.11 to 3.15.
+    """
+    return (
+        type(callback) is BuiltinFunctionType
+        and type(callback.__self__) is weakref.ref
+        and type(callback.__self__()) is set
+    )
 
 
 def has_threads_of_this_interpreter(

@@ -18,7 +18,7 @@ import socket
 import threading
 import types
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sized
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -464,6 +464,30 @@ async def _beat() -> None:
         await asyncio.sleep(1)
 
 
+async def beside_a_class_of_the_same_abstract_class() -> None:
+    """An abstract class has weak references to all classes that it has been asked about."""
+
+    class Kettle:
+        """What the heartbeat has."""
+
+    class Counter:
+        """What the task that waits has, as a class variable."""
+
+        event = asyncio.Event()
+
+    def are_sized() -> bool:
+        return isinstance(Kettle(), Sized) or isinstance(Counter(), Sized)
+
+    async def beat(kettle: Kettle) -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    assert not are_sized()
+    task = asyncio.create_task(beat(Kettle()))
+    await Counter.event.wait()
+    await task
+
+
 async def beside_a_server() -> None:
     """Nothing sets the event, beside a server that somebody else may connect to."""
 
@@ -530,6 +554,7 @@ async def beside_a_thread_that_has_called_in() -> None:
     "program",
     [
         beside_a_heartbeat,
+        beside_a_class_of_the_same_abstract_class,
         beside_a_server,
         beside_a_task_that_waits,
         beside_a_thread_that_was_started_in_the_run,

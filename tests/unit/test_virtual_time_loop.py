@@ -55,6 +55,19 @@ def timed(body: Body[T], **options: Any) -> tuple[T, float]:
     return run(body, **options), time.perf_counter() - began
 
 
+def timed_after(least: float, body: Body[float]) -> tuple[float, float]:
+    """The loop time that a body returns, and real seconds, of a run in which enough time passed.
+
+    On a busy machine the loop may look late: what a thread or a child has slept until then does not
+    count. So it tries again.
+    """
+    for _ in range(5):
+        elapsed, seconds = timed(body)
+        if elapsed > least:
+            return elapsed, seconds
+    raise AssertionError(f"{elapsed} s of loop time passed at most, in {seconds} s")
+
+
 def test_time_starts_at_a_number_that_is_not_zero() -> None:
     """Time starts at 100,000, so that nobody takes it for never."""
 
@@ -152,9 +165,8 @@ def test_a_job_of_the_executor_takes_real_time() -> None:
             await asyncio.to_thread(time.sleep, 0.3)
         return clock.elapsed
 
-    elapsed, seconds = timed(body)
-    # Not all of the 0.3 s: the thread may have slept before the loop first looked.
-    assert 0.1 < elapsed <= seconds
+    elapsed, seconds = timed_after(0.1, body)
+    assert elapsed <= seconds
 
 
 def test_a_job_that_hangs_is_ended_by_a_time_out() -> None:
@@ -180,7 +192,7 @@ def test_a_job_that_hangs_is_ended_by_a_time_out() -> None:
 def test_a_child_process_takes_real_time() -> None:
     """Loop time follows real time from the start of a child process to its end, and jumps again then."""
 
-    async def body(clock: Clock) -> tuple[bytes, float]:
+    async def body(clock: Clock) -> float:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -191,12 +203,26 @@ def test_a_child_process_takes_real_time() -> None:
             output, _ = await process.communicate()
         elapsed = clock.elapsed
         await asyncio.sleep(HOUR)
-        return output, elapsed
+        assert output.strip() == b"done"
+        return elapsed
 
-    (output, elapsed), seconds = timed(body)
-    assert output.strip() == b"done"
-    # Not all of the 0.2 s: the child may have slept before the loop first looked.
-    assert 0.1 < elapsed <= seconds < 60
+    elapsed, seconds = timed_after(0.1, body)
+    assert elapsed <= seconds < 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the loop of Windows has no child processes")
+def test_a_timer_beside_a_child_process() -> None:
+    """A timer fires after as much real time, and a child waits for what it does."""
+
+    async def body(clock: Clock) -> float:
+        process = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        asyncio.get_running_loop().call_later(0.2, process.stdin.close)
+        await process.wait()
+        return clock.elapsed
+
+    elapsed, seconds = timed(body)
+    assert 0.2 <= elapsed <= seconds < 30
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the loop of Windows has no child processes")
@@ -414,7 +440,8 @@ def test_a_signal_handler() -> None:
         await asyncio.to_thread(os.waitpid, child, 0)
         return elapsed
 
-    assert 0.05 < run(body) < 60
+    elapsed, _ = timed_after(0.05, body)
+    assert elapsed < 60
 
 
 def test_nothing_can_happen() -> None:
@@ -554,7 +581,7 @@ def test_a_job_that_waits_for_the_loop() -> None:
 def test_a_thread_that_naps() -> None:
     """A thread in time.sleep() is waited for in real time, for some seconds altogether."""
 
-    async def body(clock: Clock) -> tuple[float, float]:
+    async def body(clock: Clock) -> float:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def work() -> None:
@@ -575,12 +602,11 @@ def test_a_thread_that_naps() -> None:
         heart.start()
         await asyncio.sleep(HOUR)
         over.set()
-        return first, clock.elapsed
+        assert clock.elapsed - first == pytest.approx(HOUR)
+        return first
 
-    (first, elapsed), seconds = timed(body)
-    # Not all of the 0.3 s: the thread may have slept before the loop first looked.
-    assert 0.1 < first < 60
-    assert elapsed - first == pytest.approx(HOUR)
+    elapsed, seconds = timed_after(0.1, body)
+    assert elapsed < 60
     assert seconds < 30
 
 
@@ -593,8 +619,8 @@ def test_a_timer_far_away(far: float) -> None:
             await asyncio.to_thread(time.sleep, 0.3)
         return clock.elapsed
 
-    # Not all of the 0.3 s: the thread may have slept before the loop first looked.
-    assert 0.01 < run(body) < 30
+    elapsed, _ = timed_after(0.01, body)
+    assert elapsed < 30
 
 
 def test_a_thread_that_computes() -> None:
@@ -615,7 +641,8 @@ def test_a_thread_that_computes() -> None:
 
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs Linux's account of threads")
-    assert 0.05 < run(body) < 10
+    elapsed, _ = timed_after(0.05, body)
+    assert elapsed < 10
 
 
 def compute_for_a_moment() -> None:

@@ -309,11 +309,14 @@ def _called_when_freed(thing: object) -> Iterator[object]:
         callback: Any = None if is_proxy else _callback_of(reference)
         if type(callback) is weakref.finalize:
             yield from (callback.peek() or ())[1:]
-        elif package_of(origin_of(callback)) not in _WEAK_CONTAINERS:
+        elif not _python_compat.forgets_class(callback) and (
+            package_of(origin_of(callback)) not in _WEAK_CONTAINERS
+        ):
             yield callback
 
 
-# Their own callbacks only remove the object, but lead to all others of the container.
+# Their own callbacks only remove the object, but lead to all others of the container, as those of
+# abstract classes do.
 _WEAK_CONTAINERS = frozenset({"weakref", "_weakrefset"})
 
 # Without the attributes and methods of a program's classes.

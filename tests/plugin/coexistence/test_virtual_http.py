@@ -399,13 +399,13 @@ def test_uvicorn(check_silent: CheckSilent) -> None:
         async def test_sync_endpoint(client, clock):
             assert (await client.get("/block/0.2", timeout=5)).text == "from a thread"
             # Loop time stands still while the loop is busy, and so may be a little behind.
-            assert 0.1 <= clock.elapsed < 5
+            assert 0 < clock.elapsed < 5
 
         async def test_sync_endpoints(client, clock):
             requests = (client.get("/block/0.2", timeout=5) for _ in range(5))
             answers = await asyncio.gather(*requests)
             assert [answer.text for answer in answers] == ["from a thread"] * 5
-            assert 0.1 <= clock.elapsed < 5
+            assert 0 < clock.elapsed < 5
 
         async def test_too_slow(client, clock):
             with pytest.raises(httpx.ReadTimeout):

@@ -16,16 +16,25 @@ def test_child_processes(check_virtual: CheckSilent) -> None:
         import pytest
 
         async def test_waited_for(clock):
-            process = await asyncio.create_subprocess_exec("sleep", "0.2")
+            began = time.perf_counter()
+            process = await asyncio.create_subprocess_exec("cat", stdin=PIPE)
+            asyncio.get_running_loop().call_later(0.2, process.stdin.close)
             async with asyncio.timeout(5):
                 assert await process.wait() == 0
-            assert 0.1 < clock.elapsed < 5
+            assert 0.2 <= clock.elapsed < 5
+            assert time.perf_counter() - began >= 0.2
 
         async def test_shell(clock):
-            process = await asyncio.create_subprocess_shell("sleep 0.2; echo done", stdout=PIPE)
+            began = time.perf_counter()
+            process = await asyncio.create_subprocess_shell(
+                "cat >/dev/null; echo done", stdin=PIPE, stdout=PIPE
+            )
+            asyncio.get_running_loop().call_later(0.2, process.stdin.close)
             async with asyncio.timeout(5):
-                assert await process.communicate() == (b"done\\n", None)
-            assert 0.1 < clock.elapsed < 5
+                assert await process.stdout.read() == b"done\\n"
+                await process.wait()
+            assert 0.2 <= clock.elapsed < 5
+            assert time.perf_counter() - began >= 0.2
 
         async def test_hung(clock):
             process = await asyncio.create_subprocess_exec("sleep", "60")
@@ -83,9 +92,13 @@ def test_executors(check_virtual: CheckSilent) -> None:
         import pytest
 
         async def test_waited_for(clock):
+            began = time.perf_counter()
+            release = threading.Event()
+            asyncio.get_running_loop().call_later(0.2, release.set)
             async with asyncio.timeout(5):
-                await asyncio.to_thread(time.sleep, 0.2)
-            assert 0.1 < clock.elapsed < 5
+                await asyncio.to_thread(release.wait, 60)
+            assert 0.2 <= clock.elapsed < 5
+            assert time.perf_counter() - began >= 0.2
 
         async def test_beside_timers(clock):
             ticks = []
@@ -112,12 +125,15 @@ def test_executors(check_virtual: CheckSilent) -> None:
             release.set()
 
         async def test_jobs_at_once(clock):
-            loop = asyncio.get_running_loop()
+            loop, release = asyncio.get_running_loop(), threading.Event()
+            began = time.perf_counter()
             with ThreadPoolExecutor(8) as pool:
                 async with asyncio.timeout(5):
-                    jobs = (loop.run_in_executor(pool, time.sleep, 0.2) for _ in range(8))
+                    loop.call_later(0.2, release.set)
+                    jobs = (loop.run_in_executor(pool, release.wait, 60) for _ in range(8))
                     await asyncio.gather(*jobs)
-            assert 0.1 < clock.elapsed < 5
+            assert 0.2 <= clock.elapsed < 5
+            assert time.perf_counter() - began >= 0.2
 
         async def test_processes(clock):
             loop = asyncio.get_running_loop()
