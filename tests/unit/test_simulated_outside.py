@@ -26,6 +26,7 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
+from aldente._runner import outside, threads
 from aldente._runner.outside import present_threads
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.remote_jobs import name_of
@@ -385,6 +386,30 @@ def test_a_job_of_other_code_before_the_run() -> None:
         assert thread not in present_threads().busy
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.skipif(not threads.FUTEX, reason="the system does not show what threads do")
+def test_a_thread_that_computes_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a thread that computes all the time, only the first run takes a moment to begin."""
+    pauses: list[float] = []
+    monkeypatch.setattr(outside, "sleep", pauses.append)
+    monkeypatch.setattr(outside, "_LOOKS", 5)
+    is_over = threading.Event()
+
+    def compute() -> None:
+        while not is_over.is_set():
+            pass
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    try:
+        assert thread in present_threads().busy
+        first = len(pauses)
+        assert thread in present_threads().busy
+    finally:
+        is_over.set()
+        thread.join()
+    assert (first, len(pauses)) == (4, 4)
 
 
 # In a process of its own, as pytest's modules lead from any code to all of the process.

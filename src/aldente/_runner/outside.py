@@ -11,11 +11,13 @@ import importlib
 import signal
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
+from aldente._python_compat import identity_of
 from aldente._runner import peers
 from aldente._runner.peers import Peer, kinds_of, opened_socket
 from aldente._runner.threads import (
@@ -183,27 +185,32 @@ def present_threads() -> PresentThreads:
     """
     if threading.active_count() == 1:
         return PresentThreads(threading.enumerate(), [])
-    present, is_settled = _look_at_threads()
+    present, under_way = _look_at_threads()
     looks = 1
-    while not is_settled and looks < _LOOKS:
+    while under_way and looks < _LOOKS:
         sleep(_PAUSE)
-        present, is_settled = _look_at_threads()
+        present, under_way = _look_at_threads()
         looks += 1
+    _computing.update(under_way)
     return present
 
 
-def _look_at_threads() -> tuple[PresentThreads, bool]:
-    """The threads that there are now, and whether none may be about to wait for work."""
+def _look_at_threads() -> tuple[PresentThreads, dict[threading.Thread, int]]:
+    """The threads that there are now, and the jobs of those that may be about to wait for work."""
     present, frames = PresentThreads([], []), frames_of_threads()
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
         is_idle = frame is not None and _waits_for_work(frame)
         (present.idle if is_idle else present.busy).append(thread)
-    here = threading.current_thread()
-    return present, not any(
-        thread is not here and _is_under_way(thread, frames.get(thread.ident or 0))
-        for thread in present.busy
-    )
+    under_way = {}
+    for thread in present.busy:
+        frame = frames.get(thread.ident or 0)
+        if frame is None or thread is threading.current_thread():
+            continue
+        job = _job_in(frame)
+        if _computing.get(thread) != job and _is_under_way(thread, frame):
+            under_way[thread] = job
+    return present, under_way
 
 
 # How often, and with which pauses in seconds, to look at threads that may be about to wait. Not by
@@ -211,10 +218,23 @@ def _look_at_threads() -> tuple[PresentThreads, bool]:
 _LOOKS = 50
 _PAUSE = 0.0001
 
+# The jobs of threads that were under way each time. To look again would only take time, of which
+# each system call takes five milliseconds while another thread computes: until it gives up the GIL.
+_computing: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
 
-def _is_under_way(thread: threading.Thread, frame: FrameType | None) -> bool:
+
+def _job_in(frame: FrameType) -> int:
+    """The identity of the frame in which a thread does its present work for the program."""
+    stack = list(with_callers(frame))
+    job = next(
+        (each for each in reversed(stack) if is_programs(each.f_code.co_filename)), stack[-1]
+    )
+    return identity_of(job)
+
+
+def _is_under_way(thread: threading.Thread, frame: FrameType) -> bool:
     """Whether a thread runs Python code, or waits for the GIL; False where it is not shown."""
-    if frame is None or waits_for_condition(frame):
+    if waits_for_condition(frame):
         return False
     call = system_call(thread)
     return call == ["running"] or bool(FUTEX and call[:1] == [FUTEX])
