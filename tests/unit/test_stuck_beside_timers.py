@@ -15,17 +15,20 @@ import queue
 import random
 import signal
 import socket
+import sys
 import threading
 import types
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sized
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest import mock
 
 import pytest
 
 import aldente
+from aldente._diagnosis import await_graph, reachability
 
 # The main task has waited for all of the second thousand when the loop looks.
 LONG = 2_500
@@ -624,6 +627,33 @@ def test_a_search_for_what_never_goes_on() -> None:
     assert isinstance(failure.exception, aldente.DeadlockError)
     assert not failure.inexact
     assert failure.waiting is not None
+
+
+def test_the_search_is_not_traced() -> None:
+    """A tracer and a profiler are called for the program, not for the search, and go on after it."""
+    seen: list[str] = []
+
+    def see(frame: FrameType, event: str, argument: object) -> None:
+        seen.append(frame.f_code.co_filename)
+
+    async def main() -> bool:
+        waiting = asyncio.create_task(asyncio.Event().wait())
+        await asyncio.sleep(0)
+        before = sys.gettrace(), sys.getprofile()
+        sys.settrace(see)
+        sys.setprofile(see)
+        try:
+            found = reachability.is_out_of_reach(asyncio.get_running_loop(), waiting, [waiting])
+            assert (sys.gettrace(), sys.getprofile()) == (see, see)
+        finally:
+            sys.settrace(before[0])
+            sys.setprofile(before[1])
+            waiting.cancel()
+        return found
+
+    assert asyncio.run(main())
+    assert reachability.__file__ in seen
+    assert await_graph.__file__ not in seen
 
 
 @pytest.fixture

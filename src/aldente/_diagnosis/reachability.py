@@ -23,6 +23,7 @@ process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
@@ -118,6 +119,46 @@ def is_out_of_reach(
     >>> asyncio.run(main())
     [False, True]
     """
+    with _untraced():
+        return _is_out_of_reach(
+            loop,
+            main,
+            tasks,
+            free=free,
+            wanted=[main, *fixtures],
+            threads=threads,
+            callbacks=callbacks,
+            may_end=may_end,
+        )
+
+
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    """While entered, the trace and profile functions of this thread are not called.
+
+    They would take as long again as the search, which calls very many functions.
+    """
+    trace, profile = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(profile)
+        sys.settrace(trace)
+
+
+def _is_out_of_reach(
+    loop: asyncio.AbstractEventLoop,
+    main: AnyTask,
+    tasks: Collection[AnyTask],
+    *,
+    free: Container[WaitKind],
+    wanted: Sequence[AnyTask],
+    threads: Iterable[FrameType],
+    callbacks: Iterable[object],
+    may_end: Callable[[AnyTask], bool],
+) -> bool:
     graph = snapshot(tasks)
     stuck = stuck_tasks(graph, free)
     going = {task.name for index, task in enumerate(graph.tasks) if index not in stuck}
@@ -126,7 +167,7 @@ def is_out_of_reach(
     # If one of several tasks with the same name goes on, all count as going on.
     waiting = [task for task in tasks if not task.done() and task.get_name() not in going]
     actors = [task for task in tasks if not task.done() and task.get_name() in going]
-    search = _ReferenceSearch(loop, [main, *fixtures], waiting, may_end)
+    search = _ReferenceSearch(loop, wanted, waiting, may_end)
     for task in actors:
         search.follow_task(task)
     search.follow(_asyncio_compat.timers_of(loop))
