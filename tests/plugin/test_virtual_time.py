@@ -1082,6 +1082,8 @@ def test_what_is_left_is_ended(run_project: RunProject) -> None:
 def test_a_pool_from_before_the_test(run_project: RunProject) -> None:
     """A thread that waits for work when the test begins takes real time once it has a job."""
     run_project(
+        # In a process of its own, in which the thread ends.
+        subprocess=True,
         test_it="""
         import asyncio
         import concurrent.futures

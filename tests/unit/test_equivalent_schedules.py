@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -13,9 +17,13 @@ import pytest
 import aldente
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
+from aldente._simulation.loop import SimulatedLoop
+from aldente._source import is_own
+from aldente._stacks import with_callers
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.line_counter import free_tool_number
+from aldente._strategies.recorder import AccessRecorder
 from tests.conformance.racing import racing_program, source_of
 
 Main = Callable[[], Coroutine[Any, Any, object]]
@@ -445,3 +453,50 @@ def test_other_threads_do_nothing_to_a_step() -> None:
     finally:
         is_over.set()
         thread.join()
+
+
+@needs_monitoring
+def test_waiting_for_a_thread_is_no_part_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What aldente does again and again while the loop waits is not taken for the program's."""
+    seen: set[str] = set()
+    # Python 3.11, for which types are checked, has none of its methods for events.
+    recorder_of_lines: Any = AccessRecorder
+    watch, wait = recorder_of_lines._watch, SimulatedLoop.wait.__code__
+
+    def note(recorder: AccessRecorder, code: CodeType) -> None:
+        callers = with_callers(sys._getframe())
+        if is_own(code.co_filename) and any(each.f_code is wait for each in callers):
+            seen.add(code.co_qualname)
+        watch(recorder, code)
+
+    monkeypatch.setattr(recorder_of_lines, "_watch", note)
+    jobs: queue.Queue[object] = queue.Queue()
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while jobs.get(timeout=0.01) is None:
+                pass
+
+    async def main() -> None:
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+
+        def call_in() -> None:
+            time.sleep(0.02)
+            loop.call_soon_threadsafe(heard.set)
+
+        thread = threading.Thread(target=call_in)
+        thread.start()
+        # A time-out has the loop look at the threads, whether time may jump.
+        async with asyncio.timeout(60):
+            await heard.wait()
+        thread.join()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert outcomes(Dfs(), main, 3)[1] == {("None", "None")}
+    finally:
+        jobs.put("end")
+        thread.join()
+    # Once for what is sent, and for what a thread has passed to the loop.
+    assert seen <= {"NetworkLoop.release", "is_worker", "call_of_thread"}

@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import types
+import typing
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sized
 from pathlib import Path
@@ -491,6 +492,41 @@ async def beside_a_class_of_the_same_abstract_class() -> None:
     await task
 
 
+async def beside_a_class_of_a_dataclass_transform() -> None:
+    """One function of `typing` stands for all overloads, and such a decorator marks it."""
+
+    class Field:
+        """What the task that waits has, as a class variable."""
+
+        event = asyncio.Event()
+
+    class Overloaded:
+        """What the heartbeat has."""
+
+        @typing.overload
+        def get(self, name: str) -> str: ...
+        @typing.overload
+        def get(self, name: int) -> int: ...
+        def get(self, name: object) -> object:
+            """What was asked for."""
+            return name
+
+    def overload_of(function: Any) -> Any:
+        return typing.dataclass_transform(field_specifiers=(Field,))(typing.overload(function))
+
+    async def beat(has: type) -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    dummy = overload_of(lambda: None)
+    try:
+        task = asyncio.create_task(beat(Overloaded))
+        await Field.event.wait()
+        await task
+    finally:
+        del dummy.__dataclass_transform__
+
+
 async def beside_a_server() -> None:
     """Nothing sets the event, beside a server that somebody else may connect to."""
 
@@ -557,6 +593,7 @@ async def beside_a_thread_that_has_called_in() -> None:
     "program",
     [
         beside_a_heartbeat,
+        beside_a_class_of_a_dataclass_transform,
         beside_a_class_of_the_same_abstract_class,
         beside_a_server,
         beside_a_task_that_waits,

@@ -28,6 +28,7 @@ import gc
 import logging
 import socket
 import sys
+import typing
 import weakref
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
@@ -310,6 +311,7 @@ class _ReferenceSearch:
         if (
             issubclass(kind, (asyncio.Task, FrameType))
             or kind is _python_compat.CLASSES_OF_ABSTRACT_CLASS
+            or thing is _OVERLOAD
             or _is_own(thing)
             or _leads_to_pytest(kind)
             # The callback of what a task awaits has the task go on, and does not give it to code.
@@ -355,6 +357,10 @@ def _called_when_freed(thing: object) -> Iterator[object]:
         ):
             yield callback
 
+
+# The one function that stands for all overloads. `typing.dataclass_transform` leaves the classes of
+# libraries on it as an attribute.
+_OVERLOAD = typing.overload(lambda: None)
 
 # Their own callbacks only remove the object, but lead to all others of the container, as those of
 # abstract classes do.

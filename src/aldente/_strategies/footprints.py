@@ -158,11 +158,19 @@ def _is_plain_class(made: type) -> bool:
 
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
-# What only watches the program: strategies, and rules that look at a step from inside of it.
+# What only watches the program: strategies, rules that look at a step from inside of it, and what
+# the loop does again and again while it waits, to find out whether a thread or a process may act.
 _WATCHING = (
     os.path.join(_PACKAGE, "_strategies", ""),
     os.path.join(_PACKAGE, "_rules", ""),
+    os.path.join(_PACKAGE, "_diagnosis", ""),
     os.path.join(_PACKAGE, "_own_errors.py"),
+    os.path.join(_PACKAGE, "_stacks.py"),
+    *(
+        os.path.join(_PACKAGE, "_runner", name)
+        for name in ("threads.py", "outside.py", "peers.py", "bystanders.py")
+    ),
+    os.path.join(_PACKAGE, "_simulation", "foreign_threads.py"),
 )
 # They wait for a future of their own, and call only the loop.
 _SLEEPS = {

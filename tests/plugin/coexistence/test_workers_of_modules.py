@@ -69,16 +69,18 @@ async def test_explored_in_a_hurry():
 def test_a_worker_is_a_part_of_the_test(run_project: RunProject, kind: str, arguments: str) -> None:
     """Time stands still while a thread works for a test, and the test is not stuck."""
     project = PROJECT.format(kind=kind, arguments=arguments)
-    run_project(test_it=project).assert_outcomes(passed=5)
+    # In a process of its own, in which the thread ends.
+    run_project(subprocess=True, test_it=project).assert_outcomes(passed=5)
 
 
 def test_a_deadlock_beside_a_worker_that_polls(run_project: RunProject) -> None:
     """A worker that finds no work ends no wait."""
     result = run_project(
+        subprocess=True,
         test_it=PROJECT.format(kind="Queue", arguments="timeout=0.5")
         + "@aldente.virtual_time\nasync def test_stuck():\n    await asyncio.Event().wait()\n\n"
         + "@aldente.explore(runs=2)\nasync def test_stuck_in_all_runs():\n"
-        + "    await asyncio.Event().wait()\n"
+        + "    await asyncio.Event().wait()\n",
     )
     result.assert_outcomes(passed=5, failed=2)
     result.stdout.fnmatch_lines(
