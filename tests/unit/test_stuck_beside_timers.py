@@ -23,7 +23,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sized
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Generic, TypeVar
 from unittest import mock
 
 import pytest
@@ -33,6 +33,8 @@ from aldente._diagnosis import await_graph, reachability
 
 # The main task has waited for all of the second thousand when the loop looks.
 LONG = 2_500
+
+T = TypeVar("T")
 
 Program = Callable[[], Coroutine[Any, Any, object]]
 
@@ -527,6 +529,27 @@ async def beside_a_class_of_a_dataclass_transform() -> None:
         del dummy.__dataclass_transform__
 
 
+async def beside_a_generic_class() -> None:
+    """The one of `typing` has a cache of all classes that any generic class was given."""
+
+    class Item:
+        """What the task that waits has, as a class variable."""
+
+        event = asyncio.Event()
+
+    class Shelf(Generic[T]):
+        """What the heartbeat has."""
+
+    async def beat(has: type) -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    assert Shelf[Item] is Shelf[Item]
+    task = asyncio.create_task(beat(Shelf))
+    await Item.event.wait()
+    await task
+
+
 async def beside_a_server() -> None:
     """Nothing sets the event, beside a server that somebody else may connect to."""
 
@@ -594,6 +617,7 @@ async def beside_a_thread_that_has_called_in() -> None:
     [
         beside_a_heartbeat,
         beside_a_class_of_a_dataclass_transform,
+        beside_a_generic_class,
         beside_a_class_of_the_same_abstract_class,
         beside_a_server,
         beside_a_task_that_waits,

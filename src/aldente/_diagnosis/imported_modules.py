@@ -27,6 +27,9 @@ from aldente._source import is_programs
 # What runs the tests, and leads to all of them.
 TOOLS = frozenset({"pytest", "_pytest", "pluggy", "aldente"})
 
+# Functions with a cache.
+CACHED = type(functools.lru_cache(len))
+
 # Without the attributes of a program's classes.
 namespace_of = vars(ModuleType)["__dict__"].__get__
 
@@ -141,7 +144,7 @@ def _is_put_into(module: str, value: Any, packages: Container[str]) -> bool:
     if issubclass(kind, BuiltinFunctionType):
         # A method of an object, such as a future's; `typing` has those that clear its caches.
         owner = value.__self__
-        return gc.is_tracked(owner) and not isinstance(owner, (ModuleType, type, _CACHED))
+        return gc.is_tracked(owner) and not isinstance(owner, (ModuleType, type, CACHED))
     origin = origin_of(value)
     package = package_of(origin)
     if package == "aldente" and kind is MethodType:
@@ -153,7 +156,6 @@ def _is_put_into(module: str, value: Any, packages: Container[str]) -> bool:
     return _is_mock(kind) or (kind is MethodType and origin != module)
 
 
-_CACHED = type(functools.lru_cache(len))
 # What lead nowhere, and are most of the values of modules.
 _HARMLESS = frozenset({int, str, bytes, float, bool, type(None), ModuleType})
 _CONTAINERS = frozenset({dict, list, set})

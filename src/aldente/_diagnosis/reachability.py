@@ -17,7 +17,8 @@ which lead to everything: it ignores that a program could look there for tasks o
 them. Of the standard library's modules it follows what other code has put into them, such as a
 mock. Nor does it follow pytest's loader of test modules, which each of them has as ``__loader__``,
 and the log handlers of pytest: both lead to pytest's configuration, and from there to all of the
-process.
+process. Nor does it go from one class to others by way of what Python itself notes of classes: what
+abstract classes have been asked about, and what generic classes were given.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from aldente._asyncio_compat.stepping import WAKE_UP_NAME
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.imported_modules import (
+    CACHED,
     TOOLS,
     ImportedModules,
     module_of,
@@ -72,6 +74,7 @@ _GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, W
 # Modules that the search follows although they belong to the standard library: programs leave
 # callbacks there.
 _FOLLOWED = frozenset({"logging", "__main__"})
+_UNFOLLOWED = sys.stdlib_module_names - _FOLLOWED
 # Prefixes of aldente's own modules, whose objects the search does not follow.
 _OWN = (
     *("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore"),
@@ -215,9 +218,8 @@ class _ReferenceSearch:
             identity_of(sys.modules),
         }
         self._seen.update(identity_of(value) for value in vars(self).values())
-        unfollowed = sys.stdlib_module_names - _FOLLOWED
-        self._seen.update(self._imported.namespaces_of(unfollowed | TOOLS))
-        self._left += self._imported.put_into(unfollowed)
+        self._seen.update(self._imported.namespaces_of(_UNFOLLOWED | TOOLS))
+        self._left += self._imported.put_into(_UNFOLLOWED)
         watched = _asyncio_compat.watched_by(loop)
         ends = peers.other_ends(watched)
         # The callbacks that read what is written to a connection, by the other end's descriptor.
@@ -312,6 +314,7 @@ class _ReferenceSearch:
             issubclass(kind, (asyncio.Task, FrameType))
             or kind is _python_compat.CLASSES_OF_ABSTRACT_CLASS
             or thing is _OVERLOAD
+            or (kind is CACHED and _is_cache_of_library(thing))
             or _is_own(thing)
             or _leads_to_pytest(kind)
             # The callback of what a task awaits has the task go on, and does not give it to code.
@@ -395,6 +398,14 @@ def _is_own(thing: Any) -> bool:
     else:
         module = module_of(thing if issubclass(kind, type) else kind)
     return module.startswith(_OWN)
+
+
+def _is_cache_of_library(cached: Any) -> bool:
+    """Whether a function with a cache is the standard library's, as that of `typing.Generic`.
+
+    Its cache has the classes of programs as arguments, and returns none that they have not given.
+    """
+    return package_of(origin_of(vars(cached).get("__wrapped__"))) in _UNFOLLOWED
 
 
 def _leads_to_pytest(kind: type) -> bool:
