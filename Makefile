@@ -76,15 +76,19 @@ WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs n
     page_panels reporting sync_suites)) \
     $(addprefix --ignore=tests/plugin/rules/test_,$(addsuffix .py,charging explored_tests files findings late_warnings \
     leaked_thread no_progress other_runs race slow_step))
+# Scopes of fixtures and whose a finding is follow pytest, which is the same on all.
+WITHOUT_SCOPES := $(addprefix --ignore=tests/plugin/test_,$(addsuffix .py,coexistence drop_in \
+    interrupts_of_servers loop_before_fixtures loop_scopes outcomes)) \
+    $(addprefix --ignore=tests/plugin/rules/test_,$(addsuffix .py,bystanders consequences leaked_resources marks))
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    $(WITHOUT_WORDS) $(WITHOUT_LONG) $(addprefix --ignore=tests/conformance/test_,$(addsuffix .py, \
+    $(WITHOUT_WORDS) $(WITHOUT_SCOPES) $(WITHOUT_LONG) $(addprefix --ignore=tests/conformance/test_,$(addsuffix .py, \
     correct_programs generated_programs interpreters_own interpreters_own_simulated)) \
     $(call WITHOUT,found_in_run hosts network network_kernel) --ignore=tests/plugin/test_exploring.py \
     --ignore=tests/plugin/test_virtual_time.py --ignore=tests/plugin/rules/test_inner_deadlocks.py \
     $(addprefix --ignore=tests/packaging/test_,$(addsuffix .py,documentation examples messages project_files \
     projects shown_files structure walk))
 ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,cancelling_anywhere clocks found_in_run hosts \
-    network network_kernel shared_uses stale_uses strategies values_of_runs watchdog) \
+    network network_kernel shared_uses stale_uses strategies stuck_beside_timers values_of_runs watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
