@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -197,3 +199,26 @@ def test_code_that_each_run_makes_anew_is_no_difference(before: str, are_recorde
     assert nondeterminism.likely_cause(program, run.schedule(program.rules), run) == ""
     # The fingerprints of the first two differ in where they stand in a line, so others are recorded.
     assert (len(kept) > 2) == are_recorded
+
+
+def test_beside_a_profiler_in_c() -> None:
+    """A search that looks at what a program calls leaves cProfile as it is."""
+
+    async def main() -> None:
+        began = time.time()
+        await asyncio.sleep(0)
+        assert time.time() < began
+
+    def end() -> None:
+        """Called while the profiler is on again."""
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        failure = aldente.search(main, runs=1).failure
+        end()
+    finally:
+        profile.disable()
+    assert failure is not None
+    assert isinstance(failure.exception, AssertionError)
+    assert end.__code__ in {entry.code for entry in profile.getstats()}

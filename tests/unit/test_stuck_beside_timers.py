@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import copy
 import copyreg
+import cProfile
 import functools
 import logging
 import queue
@@ -715,6 +716,25 @@ def test_the_search_is_not_traced() -> None:
     assert asyncio.run(main())
     assert reachability.__file__ in seen
     assert await_graph.__file__ not in seen
+
+
+def test_a_profiler_in_c_sees_the_search() -> None:
+    """One such as cProfile, which Python could not set again, goes on all the time."""
+    profile = cProfile.Profile()
+
+    async def main() -> bool:
+        waiting = asyncio.create_task(asyncio.Event().wait())
+        await asyncio.sleep(0)
+        profile.enable()
+        try:
+            return reachability.is_out_of_reach(asyncio.get_running_loop(), waiting, [waiting])
+        finally:
+            profile.disable()
+            waiting.cancel()
+
+    assert asyncio.run(main())
+    seen = {entry.code.co_name for entry in profile.getstats() if not isinstance(entry.code, str)}
+    assert {"is_out_of_reach", "finds_any"} <= seen
 
 
 @pytest.fixture

@@ -74,7 +74,6 @@ _GOING_ON = frozenset({WaitKind.RUNNING, WaitKind.READY, WaitKind.NOT_STARTED, W
 # Modules that the search follows although they belong to the standard library: programs leave
 # callbacks there.
 _FOLLOWED = frozenset({"logging", "__main__"})
-_UNFOLLOWED = sys.stdlib_module_names - _FOLLOWED
 # Prefixes of aldente's own modules, whose objects the search does not follow.
 _OWN = (
     *("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore"),
@@ -138,18 +137,27 @@ def is_out_of_reach(
 
 @contextlib.contextmanager
 def _untraced() -> Iterator[None]:
-    """While entered, the trace and profile functions of this thread are not called.
+    """While entered, trace and profile functions in Python are not called in this thread.
 
-    They would take as long again as the search, which calls very many functions.
+    They would take as long again as the search, which calls very many functions. Those in C, such
+    as cProfile's, stay: Python could not set them again.
     """
     trace, profile = sys.gettrace(), sys.getprofile()
-    sys.settrace(None)
-    sys.setprofile(None)
+    is_traced, is_profiled = type(trace) in _IN_PYTHON, type(profile) in _IN_PYTHON
+    if is_traced:
+        sys.settrace(None)
+    if is_profiled:
+        sys.setprofile(None)
     try:
         yield
     finally:
-        sys.setprofile(profile)
-        sys.settrace(trace)
+        if is_profiled:
+            sys.setprofile(profile)
+        if is_traced:
+            sys.settrace(trace)
+
+
+_IN_PYTHON = (FunctionType, MethodType)
 
 
 def _is_out_of_reach(
@@ -218,8 +226,9 @@ class _ReferenceSearch:
             identity_of(sys.modules),
         }
         self._seen.update(identity_of(value) for value in vars(self).values())
-        self._seen.update(self._imported.namespaces_of(_UNFOLLOWED | TOOLS))
-        self._left += self._imported.put_into(_UNFOLLOWED)
+        unfollowed = sys.stdlib_module_names - _FOLLOWED
+        self._seen.update(self._imported.namespaces_of(unfollowed | TOOLS))
+        self._left += self._imported.put_into(unfollowed)
         watched = _asyncio_compat.watched_by(loop)
         ends = peers.other_ends(watched)
         # The callbacks that read what is written to a connection, by the other end's descriptor.
@@ -314,7 +323,7 @@ class _ReferenceSearch:
             issubclass(kind, (asyncio.Task, FrameType))
             or kind is _python_compat.CLASSES_OF_ABSTRACT_CLASS
             or thing is _OVERLOAD
-            or (kind is CACHED and _is_cache_of_library(thing))
+            or (kind is CACHED and _is_of_generics(thing))
             or _is_own(thing)
             or _leads_to_pytest(kind)
             # The callback of what a task awaits has the task go on, and does not give it to code.
@@ -400,12 +409,13 @@ def _is_own(thing: Any) -> bool:
     return module.startswith(_OWN)
 
 
-def _is_cache_of_library(cached: Any) -> bool:
-    """Whether a function with a cache is the standard library's, as that of `typing.Generic`.
+def _is_of_generics(cached: Any) -> bool:
+    """Whether a function with a cache gives classes to generic ones, as that of `typing.Generic`.
 
-    Its cache has the classes of programs as arguments, and returns none that they have not given.
+    Before CPython 3.12 each function of `typing` has its cache as a variable. It returns nothing
+    that its arguments do not lead to.
     """
-    return package_of(origin_of(vars(cached).get("__wrapped__"))) in _UNFOLLOWED
+    return origin_of(vars(cached).get("__wrapped__")) == typing.__name__
 
 
 def _leads_to_pytest(kind: type) -> bool:

@@ -13,13 +13,14 @@ that depend on the schedule. So on such a Python it runs a program with a known 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from types import FrameType
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 from aldente import _checked_pythons, _system
@@ -219,13 +220,26 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
                 return
             caller = caller.f_back
 
+    with _profiled_by(look):
+        _again(program, schedule)
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def _profiled_by(look: Callable[[FrameType, str, Any], None]) -> Iterator[None]:
+    """While entered, a profile function is called in this thread.
+
+    It is not if there is one in C, such as cProfile's, which Python could not set again.
+    """
     before = sys.getprofile()
+    if before is not None and not isinstance(before, (FunctionType, MethodType)):
+        yield
+        return
     sys.setprofile(look)
     try:
-        _again(program, schedule)
+        yield
     finally:
         sys.setprofile(before)
-    return list(found.values())
 
 
 def _is_of_loop(frame: FrameType) -> bool:
@@ -341,13 +355,9 @@ def hint_at_clocks(program: Program, schedule: Schedule) -> str:
         if name is not None:
             found.setdefault(name, f"{name} at {place_of(frame)}")
 
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
+    with _profiled_by(look):
         fewer = rules._replace(max_steps=min(rules.max_steps, _MOST_STEPS))
         program.run(Leading(schedule.choices), rules=fewer)
-    finally:
-        sys.setprofile(before)
     if not found:
         return ""
     return (

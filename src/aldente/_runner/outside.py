@@ -186,12 +186,16 @@ def present_threads() -> PresentThreads:
     if threading.active_count() == 1:
         return PresentThreads(threading.enumerate(), [])
     present, under_way = _look_at_threads()
+    computing = dict(under_way)
     looks = 1
     while under_way and looks < _LOOKS:
         sleep(_PAUSE)
         present, under_way = _look_at_threads()
+        computing = {
+            thread: job for thread, job in computing.items() if under_way.get(thread) == job
+        }
         looks += 1
-    _computing.update(under_way)
+    _computing.update(computing)
     return present
 
 
@@ -202,6 +206,8 @@ def _look_at_threads() -> tuple[PresentThreads, dict[threading.Thread, int]]:
         frame = frames.get(thread.ident or 0)
         is_idle = frame is not None and _waits_for_work(frame)
         (present.idle if is_idle else present.busy).append(thread)
+        if is_idle:
+            _computing.pop(thread, None)
     under_way = {}
     for thread in present.busy:
         frame = frames.get(thread.ident or 0)
@@ -218,7 +224,7 @@ def _look_at_threads() -> tuple[PresentThreads, dict[threading.Thread, int]]:
 _LOOKS = 50
 _PAUSE = 0.0001
 
-# The jobs of threads that were under way each time. To look again would only take time, of which
+# The jobs of threads that were under way in all looks. To look again would only take time, of which
 # each system call takes five milliseconds while another thread computes: until it gives up the GIL.
 _computing: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
 
