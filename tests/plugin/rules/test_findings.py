@@ -530,6 +530,17 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     assert (pytester.path / "baseline.json").read_text(encoding="utf-8") == text
 
 
+def test_a_stuck_test_in_the_baseline(run_project: RunProject, quick_deadlocks: None) -> None:
+    """The finding is skipped, but the test fails, as it has not come to its end."""
+    project = "import asyncio\nasync def test_it():\n    await asyncio.Event().wait()\n"
+    run_project("--aldente-baseline=known.json", test_it=project).assert_outcomes(failed=1)
+    result = run_project("--aldente-baseline=known.json")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["aldente: 1 finding is in the baseline *; none are new.", "FAILED *DeadlockError*"]
+    )
+
+
 def test_late_findings_in_the_baseline(run_project: RunProject) -> None:
     """What is found when its test has ended is in the baseline too, and then fails no run."""
     project = START + "def test_it():\n    hold(work())\n\ndef test_next():\n    gc.collect()\n"
