@@ -41,7 +41,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 # Of pytest and its plugins.
-_threads_before: list[threading.Thread] = []
+_threads_before = threading.enumerate()
 # How long a thread may take to end, in seconds of real time.
 _ENDING = 10.0
 
@@ -61,6 +61,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     yield
     if nextitem is None or nextitem.path != item.path:
         for thread in set(threading.enumerate()) - {*_threads_before, threading.current_thread()}:
+            if isinstance(thread, threading._DummyThread):
+                # Of code in C; before Python 3.13 it is listed for ever.
+                continue
             thread.join(_ENDING)
             assert not thread.is_alive(), f"a test of {item.path.name} has left {thread} behind"
 

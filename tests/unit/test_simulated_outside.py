@@ -389,11 +389,14 @@ def test_a_job_of_other_code_before_the_run() -> None:
 
 
 @pytest.mark.skipif(not threads.FUTEX, reason="the system does not show what threads do")
-def test_a_thread_that_computes_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a thread that computes all the time, only the first run takes a moment to begin."""
+def test_a_thread_that_computes_is_waited_for_longest_by_the_first_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside a thread that computes all the time, the first run takes longest to begin."""
     pauses: list[float] = []
     monkeypatch.setattr(outside, "sleep", pauses.append)
     monkeypatch.setattr(outside, "_LOOKS", 5)
+    monkeypatch.setattr(outside, "_MOMENT", 0.0)
     is_over = threading.Event()
 
     def compute() -> None:

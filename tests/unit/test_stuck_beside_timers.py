@@ -354,6 +354,21 @@ async def by_a_registry() -> None:
         del copyreg.dispatch_table[Thing]
 
 
+async def through_a_cache() -> None:
+    """One of a generic class, which returns the same object each time."""
+
+    class Shelf(Generic[T]):
+        """What the cache has one of."""
+
+        def __init__(self) -> None:
+            self.event = asyncio.Event()
+
+    shelf = functools.cache(Shelf[int])
+    task = asyncio.create_task(after_long(lambda: shelf().event.set()))
+    await shelf().event.wait()
+    await task
+
+
 async def through_a_builtin_name() -> None:
     """The event is among the names of Python itself."""
     names: Any = builtins
@@ -434,6 +449,7 @@ async def by_a_signal() -> None:
         by_a_method_in_c,
         by_a_registry,
         through_a_builtin_name,
+        through_a_cache,
         through_subclasses,
         through_a_proxy,
         by_the_callback_of_a_weak_reference,
@@ -691,27 +707,39 @@ def test_a_search_for_what_never_goes_on() -> None:
     assert failure.waiting is not None
 
 
-def test_the_search_is_not_traced() -> None:
+@pytest.mark.parametrize("is_profile", [False, True])
+def test_the_search_is_not_traced(is_profile: bool) -> None:
     """A tracer and a profiler are called for the program, not for the search, and go on after it."""
     seen: list[str] = []
+    entered: list[FrameType] = []
 
     def see(frame: FrameType, event: str, argument: object) -> None:
         seen.append(frame.f_code.co_filename)
+        if event == "call":
+            entered.append(frame)
+        elif event == "return" and entered:
+            assert entered.pop() is frame
 
     async def main() -> bool:
         waiting = asyncio.create_task(asyncio.Event().wait())
         await asyncio.sleep(0)
         before = sys.gettrace(), sys.getprofile()
-        sys.settrace(see)
-        sys.setprofile(see)
+        if is_profile:
+            sys.setprofile(see)
+        else:
+            sys.settrace(see_all)
         try:
             found = reachability.is_out_of_reach(asyncio.get_running_loop(), waiting, [waiting])
-            assert (sys.gettrace(), sys.getprofile()) == (see, see)
+            assert see_all == sys.gettrace() or see == sys.getprofile()
         finally:
             sys.settrace(before[0])
             sys.setprofile(before[1])
             waiting.cancel()
         return found
+
+    def see_all(frame: FrameType, event: str, argument: object) -> Any:
+        see(frame, event, argument)
+        return see_all
 
     assert asyncio.run(main())
     assert reachability.__file__ in seen

@@ -24,7 +24,6 @@ abstract classes have been asked about, and what generic classes were given.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import socket
@@ -122,7 +121,16 @@ def is_out_of_reach(
     >>> asyncio.run(main())
     [False, True]
     """
-    with _untraced():
+    # Trace and profile functions would take as long again as the search, which calls very many
+    # functions. Those in C, such as cProfile's, stay: Python could not set them again. All in this
+    # frame, so that they see as many calls as returns.
+    trace, profile = sys.gettrace(), sys.getprofile()
+    is_traced, is_profiled = type(trace) in _IN_PYTHON, type(profile) in _IN_PYTHON
+    try:
+        if is_traced:
+            sys.settrace(None)
+        if is_profiled:
+            sys.setprofile(None)
         return _is_out_of_reach(
             loop,
             main,
@@ -133,23 +141,6 @@ def is_out_of_reach(
             callbacks=callbacks,
             may_end=may_end,
         )
-
-
-@contextlib.contextmanager
-def _untraced() -> Iterator[None]:
-    """While entered, trace and profile functions in Python are not called in this thread.
-
-    They would take as long again as the search, which calls very many functions. Those in C, such
-    as cProfile's, stay: Python could not set them again.
-    """
-    trace, profile = sys.gettrace(), sys.getprofile()
-    is_traced, is_profiled = type(trace) in _IN_PYTHON, type(profile) in _IN_PYTHON
-    if is_traced:
-        sys.settrace(None)
-    if is_profiled:
-        sys.setprofile(None)
-    try:
-        yield
     finally:
         if is_profiled:
             sys.setprofile(profile)
@@ -410,12 +401,13 @@ def _is_own(thing: Any) -> bool:
 
 
 def _is_of_generics(cached: Any) -> bool:
-    """Whether a function with a cache gives classes to generic ones, as that of `typing.Generic`.
+    """Whether a function with a cache is one by which `typing` gives classes to generic ones.
 
-    Before CPython 3.12 each function of `typing` has its cache as a variable. It returns nothing
-    that its arguments do not lead to.
+    Before CPython 3.12 these functions have their cache as a variable. It returns nothing that its
+    arguments do not lead to.
     """
-    return origin_of(vars(cached).get("__wrapped__")) == typing.__name__
+    wrapped = vars(cached).get("__wrapped__")
+    return type(wrapped) is FunctionType and wrapped.__globals__ is vars(typing)
 
 
 def _leads_to_pytest(kind: type) -> bool:

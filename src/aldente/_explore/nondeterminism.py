@@ -13,12 +13,11 @@ that depend on the schedule. So on such a Python it runs a program with a known 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import FrameType, FunctionType, MethodType
 from typing import Any
@@ -220,26 +219,26 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
                 return
             caller = caller.f_back
 
-    with _profiled_by(look):
-        _again(program, schedule)
+    _profiled(look, lambda: _again(program, schedule))
     return list(found.values())
 
 
-@contextlib.contextmanager
-def _profiled_by(look: Callable[[FrameType, str, Any], None]) -> Iterator[None]:
-    """While entered, a profile function is called in this thread.
+def _profiled(look: Callable[[FrameType, str, Any], None], run: Callable[[], object]) -> None:
+    """Run what calls a profile function in this thread.
 
-    It is not if there is one in C, such as cProfile's, which Python could not set again.
+    It is not called if there is one in C, such as cProfile's, which Python could not set again.
     """
     before = sys.getprofile()
-    if before is not None and not isinstance(before, (FunctionType, MethodType)):
-        yield
-        return
-    sys.setprofile(look)
+    is_replaced = before is None or isinstance(before, (FunctionType, MethodType))
     try:
-        yield
+        # In the same frame as the end, so that another profile function sees as many calls as
+        # returns.
+        if is_replaced:
+            sys.setprofile(look)
+        run()
     finally:
-        sys.setprofile(before)
+        if is_replaced:
+            sys.setprofile(before)
 
 
 def _is_of_loop(frame: FrameType) -> bool:
@@ -355,9 +354,8 @@ def hint_at_clocks(program: Program, schedule: Schedule) -> str:
         if name is not None:
             found.setdefault(name, f"{name} at {place_of(frame)}")
 
-    with _profiled_by(look):
-        fewer = rules._replace(max_steps=min(rules.max_steps, _MOST_STEPS))
-        program.run(Leading(schedule.choices), rules=fewer)
+    fewer = rules._replace(max_steps=min(rules.max_steps, _MOST_STEPS))
+    _profiled(look, lambda: program.run(Leading(schedule.choices), rules=fewer))
     if not found:
         return ""
     return (

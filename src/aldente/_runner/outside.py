@@ -29,7 +29,7 @@ from aldente._runner.threads import (
 )
 from aldente._source import is_programs
 from aldente._stacks import frames_of_threads, variables_of, with_callers
-from aldente._system import sleep
+from aldente._system import monotonic, sleep
 
 # What `signal.getsignal` gives for each signal, in their order.
 Handlers = tuple[Any, ...]
@@ -185,10 +185,11 @@ def present_threads() -> PresentThreads:
     """
     if threading.active_count() == 1:
         return PresentThreads(threading.enumerate(), [])
+    began = monotonic()
     present, under_way = _look_at_threads()
     computing = dict(under_way)
     looks = 1
-    while under_way and looks < _LOOKS:
+    while under_way and looks < _LOOKS and not _is_enough(under_way, monotonic() - began):
         sleep(_PAUSE)
         present, under_way = _look_at_threads()
         computing = {
@@ -214,7 +215,7 @@ def _look_at_threads() -> tuple[PresentThreads, dict[threading.Thread, int]]:
         if frame is None or thread is threading.current_thread():
             continue
         job = _job_in(frame)
-        if _computing.get(thread) != job and _is_under_way(thread, frame):
+        if _is_under_way(thread, frame):
             under_way[thread] = job
     return present, under_way
 
@@ -223,9 +224,19 @@ def _look_at_threads() -> tuple[PresentThreads, dict[threading.Thread, int]]:
 # real time: on a busy machine they may not run for a while, and neither does this thread.
 _LOOKS = 50
 _PAUSE = 0.0001
+# For how long, in real seconds, at threads that computed all the time before. Each system call of a
+# look takes five milliseconds then, until the other thread gives up the GIL: two seconds for all of
+# `_LOOKS`.
+_MOMENT = 0.1
 
-# The jobs of threads that were under way in all looks. To look again would only take time, of which
-# each system call takes five milliseconds while another thread computes: until it gives up the GIL.
+
+def _is_enough(under_way: dict[threading.Thread, int], seconds: float) -> bool:
+    return seconds >= _MOMENT and all(
+        _computing.get(thread) == job for thread, job in under_way.items()
+    )
+
+
+# The jobs of threads that were under way in all looks.
 _computing: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
 
 
