@@ -16,7 +16,14 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from types import BuiltinFunctionType, CodeType, CoroutineType, FrameType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    MethodType,
+)
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aldente import _system
@@ -382,6 +389,15 @@ def forgets_class(callback: object) -> bool:
         and type(callback.__self__) is weakref.ref
         and type(callback.__self__()) is set
     )
+
+
+def can_be_set_again(function: object) -> bool:
+    """Whether `sys.settrace` and `sys.setprofile` can set a trace or profile function again.
+
+    Not one in C, such as cProfile's before Python 3.12: `sys.getprofile` returns an object that is
+    no function.
+    """
+    return isinstance(function, (FunctionType, MethodType))
 
 
 def has_threads_of_this_interpreter(

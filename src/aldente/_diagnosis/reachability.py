@@ -121,26 +121,27 @@ def is_out_of_reach(
     >>> asyncio.run(main())
     [False, True]
     """
-    # Trace and profile functions would take as long again as the search, which calls very many
-    # functions. Those in C, such as cProfile's, stay: Python could not set them again. All in this
-    # frame, so that they see as many calls as returns.
+    wanted = [main, *fixtures]
+    return _untraced(
+        lambda: _is_out_of_reach(loop, wanted, tasks, free, threads, callbacks, may_end)
+    )
+
+
+def _untraced(search: Callable[[], bool]) -> bool:
+    """What a search returns, during which trace and profile functions are not called.
+
+    They would take as long again as the search, which calls very many functions.
+    """
     trace, profile = sys.gettrace(), sys.getprofile()
-    is_traced, is_profiled = type(trace) in _IN_PYTHON, type(profile) in _IN_PYTHON
+    is_traced = _python_compat.can_be_set_again(trace)
+    is_profiled = _python_compat.can_be_set_again(profile)
+    # Begun and ended in one frame, so that they see as many calls as returns.
     try:
         if is_traced:
             sys.settrace(None)
         if is_profiled:
             sys.setprofile(None)
-        return _is_out_of_reach(
-            loop,
-            main,
-            tasks,
-            free=free,
-            wanted=[main, *fixtures],
-            threads=threads,
-            callbacks=callbacks,
-            may_end=may_end,
-        )
+        return search()
     finally:
         if is_profiled:
             sys.setprofile(profile)
@@ -148,16 +149,11 @@ def is_out_of_reach(
             sys.settrace(trace)
 
 
-_IN_PYTHON = (FunctionType, MethodType)
-
-
 def _is_out_of_reach(
     loop: asyncio.AbstractEventLoop,
-    main: AnyTask,
-    tasks: Collection[AnyTask],
-    *,
-    free: Container[WaitKind],
     wanted: Sequence[AnyTask],
+    tasks: Collection[AnyTask],
+    free: Container[WaitKind],
     threads: Iterable[FrameType],
     callbacks: Iterable[object],
     may_end: Callable[[AnyTask], bool],
@@ -165,7 +161,7 @@ def _is_out_of_reach(
     graph = snapshot(tasks)
     stuck = stuck_tasks(graph, free)
     going = {task.name for index, task in enumerate(graph.tasks) if index not in stuck}
-    if main.get_name() in going:
+    if wanted[0].get_name() in going:
         return False
     # If one of several tasks with the same name goes on, all count as going on.
     waiting = [task for task in tasks if not task.done() and task.get_name() not in going]

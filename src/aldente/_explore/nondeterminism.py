@@ -19,13 +19,14 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import FrameType, FunctionType, MethodType
+from types import FrameType
 from typing import Any
 
 from aldente import _checked_pythons, _system
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.shrink import name_of_type
 from aldente._explore.simulate import Program, simulate
+from aldente._python_compat import can_be_set_again
 from aldente._schedules import Schedule, Step
 from aldente._simulation import tokens
 from aldente._source import is_programs, place_of
@@ -226,10 +227,10 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
 def _profiled(look: Callable[[FrameType, str, Any], None], run: Callable[[], object]) -> None:
     """Run what calls a profile function in this thread.
 
-    It is not called if there is one in C, such as cProfile's, which Python could not set again.
+    It is not called if there is one already that could not be set again.
     """
     before = sys.getprofile()
-    is_replaced = before is None or isinstance(before, (FunctionType, MethodType))
+    is_replaced = before is None or can_be_set_again(before)
     try:
         # In the same frame as the end, so that another profile function sees as many calls as
         # returns.
